@@ -1,0 +1,313 @@
+/**
+ * Two boot settings say where things lie (data folder, key file); every other one stands in the table below and is kept
+ * in the database. Flags and CANDOR_… variables override it. The only reader of process.env.
+ */
+import { BlockList, isIP } from "node:net";
+import { eq } from "drizzle-orm";
+import { seal, unseal } from "./crypto/fields.ts";
+import type { Keys } from "./crypto/keyring.ts";
+import type { Db } from "./db.ts";
+import { UserError } from "./errors.ts";
+import { parseAddress } from "./mail/address.ts";
+import { settings as settingsTable } from "./schema.ts";
+
+type Kind = "text" | "number" | "choice";
+type Definition = {
+  kind: Kind;
+  default: string;
+  meaning: string;
+  secret?: true;
+  choices?: readonly string[];
+  least?: number;
+  most?: number;
+  check?: (value: string) => string | undefined;
+};
+
+const definitions = {
+  listen: {
+    kind: "text",
+    default: "127.0.0.1:8080",
+    meaning: "Address and port that the server listens on. Taken up at the next start.",
+    check: (value) => (parseListen(value) ? undefined : "Give an address and a port, like 127.0.0.1:8080 or [::]:80."),
+  },
+  trusted_proxies: {
+    kind: "text",
+    default: "",
+    meaning: "Addresses or networks, separated by commas, whose X-Forwarded-For header is believed.",
+    check: (value) => (parseNetworks(value) ? undefined : "Give addresses or networks like 127.0.0.1, 10.0.0.0/8."),
+  },
+  "mail.smtp_url": {
+    kind: "text",
+    default: "",
+    secret: true,
+    meaning:
+      "The mail server: smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host:465. Empty: letters are kept and can be read in the admin.",
+    check: (value) => checkSmtpUrl(value),
+  },
+  "mail.tls": {
+    kind: "choice",
+    default: "required",
+    choices: ["required", "optional"],
+    meaning:
+      "required: a letter leaves only over verified TLS (a mail server on this machine excepted). optional: in clear where the server offers no TLS.",
+  },
+  "mail.ca_file": {
+    kind: "text",
+    default: "",
+    meaning: "A PEM file with the authority of the mail server's certificate, where it isn't a public one.",
+  },
+  "mail.from": {
+    kind: "text",
+    default: "",
+    meaning: "The sender's address. Empty: status@ and the page's host.",
+    check: (value) => (value === "" || parseAddress(value) ? undefined : "Give an address like status@example.com."),
+  },
+  "mail.reply_to": {
+    kind: "text",
+    default: "",
+    meaning: "Where answers to letters go. Empty: to the sender's address.",
+    check: (value) => (value === "" || parseAddress(value) ? undefined : "Give an address like support@example.com."),
+  },
+  "mail.connections": {
+    kind: "number",
+    default: "5",
+    least: 1,
+    most: 50,
+    meaning: "How many connections to the mail server are used at once.",
+  },
+  "mail.letters_per_second": {
+    kind: "number",
+    default: "0",
+    least: 0,
+    most: 100000,
+    meaning: "The most letters handed to the mail server in a second. 0: as fast as it takes them.",
+  },
+  "mail.give_up_hours": {
+    kind: "number",
+    default: "24",
+    least: 1,
+    most: 120,
+    meaning: "How many hours a letter that the mail server defers is tried again.",
+  },
+  "mail.burst_factor": {
+    kind: "number",
+    default: "5",
+    least: 1,
+    most: 1000,
+    meaning:
+      "An announcement is held, and the team asked, when it would bring the letters of one hour to more than this many times the page's subscribers (never below 100 letters).",
+  },
+  "mail.ledger_days": {
+    kind: "number",
+    default: "90",
+    least: 7,
+    most: 3650,
+    meaning: "How many days the record of sent letters is kept.",
+  },
+  "session.idle_hours": {
+    kind: "number",
+    default: "12",
+    least: 1,
+    most: 720,
+    meaning: "Hours without a request after which a member must sign in again.",
+  },
+  "session.absolute_hours": {
+    kind: "number",
+    default: "168",
+    least: 1,
+    most: 8760,
+    meaning: "Hours after which a member must sign in again whatever they do.",
+  },
+  "subscribe.per_network_per_hour": {
+    kind: "number",
+    default: "20",
+    least: 1,
+    most: 100000,
+    meaning: "How many subscriptions one network (an IPv4 address or an IPv6 /64) may ask for in an hour.",
+  },
+  "api.requests_per_minute": {
+    kind: "number",
+    default: "60",
+    least: 1,
+    most: 100000,
+    meaning: "How many requests one API token may make in a rolling minute.",
+  },
+  "log.level": {
+    kind: "choice",
+    default: "info",
+    choices: ["debug", "info", "warn", "error"],
+    meaning: "The least important events that are logged.",
+  },
+} as const satisfies Record<string, Definition>;
+
+export type SettingName = keyof typeof definitions;
+export const settingNames = Object.keys(definitions) as SettingName[];
+
+export type Setting = {
+  name: SettingName;
+  value: string;
+  from: "default" | "database" | "environment" | "flag";
+  default: string;
+  meaning: string;
+  secret: boolean;
+  variable: string;
+};
+
+export type Config = {
+  text(name: SettingName): string;
+  number(name: SettingName): number;
+  list(): Setting[];
+  describe(name: string): Setting;
+  set(name: string, value: string, now: number): void;
+  unset(name: string): void;
+};
+
+export function definitionOf(name: SettingName): Definition {
+  return definitions[name];
+}
+
+/** `overrides` come from flags, in the same names. */
+export function openConfig(input: {
+  db: Db;
+  keys: Keys;
+  environment: NodeJS.ProcessEnv;
+  overrides?: Partial<Record<SettingName, string | undefined>>;
+}): Config {
+  const { db, keys, environment, overrides = {} } = input;
+  const stored = new Map<string, string>();
+  for (const row of db.select().from(settingsTable).all()) {
+    stored.set(row.name, row.secret ? unseal(keys, { column: "settings.secret", row: row.name }, row.secret) : (row.value ?? ""));
+  }
+  for (const name of settingNames) {
+    const given = overrides[name] ?? environment[variableOf(name)];
+    if (given !== undefined) check(name, given);
+  }
+
+  const describe = (given: string): Setting => {
+    const name = requireName(given);
+    const definition = definitionOf(name);
+    const flag = overrides[name];
+    const variable = environment[variableOf(name)];
+    const kept = stored.get(name);
+    const from = flag !== undefined ? "flag" : variable !== undefined ? "environment" : kept !== undefined ? "database" : "default";
+    return {
+      name,
+      value: flag ?? variable ?? kept ?? definition.default,
+      from,
+      default: definition.default,
+      meaning: definition.meaning,
+      secret: definition.secret === true,
+      variable: variableOf(name),
+    };
+  };
+  return {
+    describe,
+    text: (name) => describe(name).value,
+    number: (name) => Number(describe(name).value),
+    list: () => settingNames.map(describe),
+    set: (given, value, now) => {
+      const name = requireName(given);
+      check(name, value);
+      const secret = definitionOf(name).secret ? seal(keys, { column: "settings.secret", row: name }, value) : null;
+      const row = { value: secret ? null : value, secret, updatedAt: now };
+      db.insert(settingsTable).values({ name, ...row }).onConflictDoUpdate({ target: settingsTable.name, set: row }).run();
+      stored.set(name, value);
+    },
+    unset: (given) => {
+      const name = requireName(given);
+      db.delete(settingsTable).where(eq(settingsTable.name, name)).run();
+      stored.delete(name);
+    },
+  };
+}
+
+function variableOf(name: SettingName): string {
+  return `CANDOR_${name.replaceAll(".", "_").toUpperCase()}`;
+}
+
+function requireName(given: string): SettingName {
+  if (Object.hasOwn(definitions, given)) return given as SettingName;
+  const nearest = settingNames.toSorted((a, b) => distance(given, a) - distance(given, b))[0];
+  throw new UserError("invalid", `There is no setting ${JSON.stringify(given)}. Did you mean ${nearest}?`, { field: "name" });
+}
+
+function check(name: SettingName, value: string): void {
+  const definition = definitionOf(name);
+  const complain = (what: string) => {
+    throw new UserError("invalid", `${name}: ${what}`, { field: "value" });
+  };
+  if (/[\r\n\0]/.test(value)) complain("Give one line of text.");
+  if (definition.kind === "number") {
+    const number = Number(value);
+    const { least = 0, most = Number.MAX_SAFE_INTEGER } = definition;
+    if (!/^\d+$/.test(value) || number < least || number > most) complain(`Give a whole number from ${least} to ${most}.`);
+  }
+  if (definition.choices && !definition.choices.includes(value)) complain(`Give one of: ${definition.choices.join(", ")}.`);
+  const wrong = definition.check?.(value);
+  if (wrong) complain(wrong);
+}
+
+/** Levenshtein's distance, for "did you mean". */
+export function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(swap, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}
+
+export function parseListen(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (!host || port > 65535) return undefined;
+  return { host, port };
+}
+
+export function parseNetworks(text: string): BlockList | undefined {
+  const list = new BlockList();
+  for (const part of text.split(",").map((item) => item.trim())) {
+    if (part === "") continue;
+    const [address = "", bits] = part.split("/");
+    const family = isIP(address);
+    if (family === 0 || (bits !== undefined && !/^\d{1,3}$/.test(bits))) return undefined;
+    const most = family === 4 ? 32 : 128;
+    if (Number(bits ?? most) > most) return undefined;
+    list.addSubnet(address, Number(bits ?? most), family === 4 ? "ipv4" : "ipv6");
+  }
+  return list;
+}
+
+function checkSmtpUrl(value: string): string | undefined {
+  if (value === "") return undefined;
+  const advice = "Give the mail server like smtp://user:password@mail.example.com:587 or smtps://….";
+  let url: URL;
+  try {
+    url = new URL(value);
+  } catch {
+    return advice;
+  }
+  return ["smtp:", "smtps:"].includes(url.protocol) && url.hostname !== "" ? undefined : advice;
+}
+
+export type BootOptions = { data: string; keyFile: string };
+
+/**
+ * Where the data folder and the key lie: flags, then CANDOR_DATA and CANDOR_KEY_FILE, then a systemd credential named
+ * candor.key, then ./data and the file beside it.
+ */
+export function bootOptions(flags: { data?: string | undefined; keyFile?: string | undefined }, environment: NodeJS.ProcessEnv): BootOptions {
+  const data = flags.data ?? environment.CANDOR_DATA ?? "./data";
+  const credential = environment.CREDENTIALS_DIRECTORY ? `${environment.CREDENTIALS_DIRECTORY}/candor.key` : undefined;
+  const keyFile = flags.keyFile ?? environment.CANDOR_KEY_FILE ?? credential ?? `${data.replace(/[/\\]+$/, "")}.key`;
+  return { data, keyFile };
+}
+
+export function processEnvironment(): NodeJS.ProcessEnv {
+  return process.env;
+}

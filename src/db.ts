@@ -1,0 +1,184 @@
+/**
+ * The only opener of the database. Its traps, each closed here and each with a test (test/db/): an empty key makes a
+ * plaintext file; the key call never fails; URI names carry secrets into file names; temporary files spill plaintext;
+ * ATTACH inherits; the migrator deletes children when foreign keys are on; two processes share one WAL.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
+import type { MigrationMeta } from "drizzle-orm/migrator";
+import type { Clock } from "./clock.ts";
+import type { Keys } from "./crypto/keyring.ts";
+import { UserError } from "./errors.ts";
+import { migrations, nativeAddon } from "./embedded.ts";
+import * as schema from "./schema.ts";
+
+export type Db = BetterSQLite3Database<typeof schema> & { $client: Database.Database };
+export type Tx = Parameters<Parameters<Db["transaction"]>[0]>[0];
+
+/** What the encrypting build adds; `key` never fails: read something at once. */
+type Cipher = { key(key: Buffer): number };
+
+export type Store = {
+  db: Db;
+  /** Copies the whole database, encrypted with the same key, into a new file. */
+  snapshot(file: string): void;
+  /** Moves committed pages from the WAL into the database file. Nothing else ever does. */
+  checkpoint(): void;
+  /** Bytes in the write-ahead log. */
+  walBytes(): number;
+  close(): void;
+};
+
+/** `where` is the data folder, or undefined for a database in memory (tests). */
+export function openStore(input: { where: string | undefined; keys: Keys; clock: Clock }): Store {
+  const { where, keys, clock } = input;
+  const secret = keys.current("db-page").secret;
+  if (secret.length !== 32) throw new Error("The database key must be 32 bytes.");
+  const file = where ? join(where, "candor.db") : ":memory:";
+  const releaseLock = where ? takeLock(where) : () => {};
+  try {
+    if (where) refusePlaintext(file);
+    const client = new Database(file, nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {});
+    try {
+      unlock(client, secret, file);
+      client.pragma("journal_mode=WAL");
+      client.pragma("wal_autocheckpoint=0");
+      client.pragma("synchronous=FULL");
+      client.pragma("temp_store=MEMORY");
+      client.pragma("cell_size_check=ON");
+      client.pragma("trusted_schema=OFF");
+      const db = drizzle(client, { schema }) as Db;
+      const snapshot = (target: string) => {
+        client.prepare("VACUUM INTO ?").run(target);
+        refusePlaintext(target);
+      };
+      migrate(db, where ? (from) => snapshotBefore(where, snapshot, from, clock) : () => {});
+      if (where) refusePlaintext(file);
+      return {
+        db,
+        snapshot,
+        checkpoint: () => void client.pragma("wal_checkpoint(PASSIVE)"),
+        walBytes: () => (where && existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0),
+        close: () => {
+          client.close();
+          releaseLock();
+        },
+      };
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  } catch (error) {
+    releaseLock();
+    throw asUserError(error, file);
+  }
+}
+
+/**
+ * One process owns the data folder. The lock is a kernel lock on an empty file of its own, so it vanishes with the
+ * process however that ends, and nothing else in this process may open that file (POSIX locks die with any close).
+ */
+function takeLock(where: string): () => void {
+  mkdirSync(where, { recursive: true, mode: 0o700 });
+  const lock = new Database(join(where, "lock"), {
+    timeout: 0,
+    ...(nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {}),
+  });
+  try {
+    lock.pragma("journal_mode=MEMORY");
+    lock.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    lock.close();
+    if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY")) throw new FolderInUse(where);
+    throw asUserError(error, join(where, "lock"));
+  }
+  return () => lock.close();
+}
+
+export class FolderInUse extends UserError {
+  constructor(where: string) {
+    super("conflict", `Another Candor is using the data folder ${where}. Stop it first, or name another folder with --data.`);
+  }
+}
+
+function refusePlaintext(file: string): void {
+  if (!existsSync(file) || statSync(file).size === 0) return;
+  const start = Buffer.alloc(15);
+  const handle = openSync(file, "r");
+  try {
+    readSync(handle, start, 0, 15, 0);
+  } finally {
+    closeSync(handle);
+  }
+  if (start.toString("latin1") === "SQLite format 3") {
+    throw new UserError(
+      "invalid",
+      `${file} isn't encrypted, so it isn't Candor's. Move it away; to bring data into Candor use the API or a snapshot.`,
+    );
+  }
+}
+
+/** The cipher comes before the key; the key never stands in SQL text; only a read tells whether it was right. */
+function unlock(client: Database.Database, secret: Buffer, file: string): void {
+  client.pragma("cipher='sqlcipher'");
+  client.pragma("legacy=4");
+  const answer = (client as unknown as Cipher).key(Buffer.from(`raw:${secret.toString("hex")}`));
+  if (answer !== 0) throw new Error("The database refused its key.");
+  try {
+    client.prepare("SELECT count(*) FROM sqlite_master").pluck().get();
+  } catch (error) {
+    if ((error as { code?: string }).code === "SQLITE_NOTADB") {
+      throw new UserError(
+        "invalid",
+        `${file} doesn't open with this keyring: the keyring belongs to another database, or the file is damaged. Put back the keyring.json that was beside it.`,
+      );
+    }
+    throw error;
+  }
+}
+
+/** Known migrations, from memory. A database that has one we don't know was written by a newer program. */
+function migrate(db: Db, beforeChange: (from: number) => void): void {
+  const client = db.$client;
+  const table = client.prepare("SELECT 1 FROM sqlite_master WHERE name='__drizzle_migrations'").pluck().get();
+  const newest = table
+    ? ((client.prepare("SELECT max(created_at) FROM __drizzle_migrations").pluck().get() as number | null) ?? 0)
+    : 0;
+  const known = migrations.at(-1)?.folderMillis ?? 0;
+  if (newest > known) {
+    throw new UserError("invalid", "This database was written by a newer Candor. Run that version; nothing was changed.");
+  }
+  client.pragma("foreign_keys=OFF");
+  if (newest < known) {
+    if (newest > 0) beforeChange(newest);
+    const session = (db as unknown as { session: unknown }).session;
+    const dialect = (db as unknown as { dialect: { migrate(list: MigrationMeta[], session: unknown, config: object): void } })
+      .dialect;
+    dialect.migrate(migrations, session, {});
+    const broken = client.prepare("PRAGMA foreign_key_check").raw().all();
+    if (broken.length > 0) throw new Error(`A migration left ${broken.length} rows without their parent.`);
+  }
+  client.pragma("foreign_keys=ON");
+}
+
+function snapshotBefore(where: string, snapshot: (file: string) => void, from: number, clock: Clock): void {
+  const folder = join(where, "snapshots");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const at = new Date(clock.now()).toISOString().replaceAll(":", "-").slice(0, 19);
+  const file = join(folder, `before-migration-${from}-${at}.db`);
+  rmSync(file, { force: true });
+  snapshot(file);
+}
+
+function asUserError(error: unknown, file: string): unknown {
+  const code = (error as { code?: string }).code ?? "";
+  if (code === "SQLITE_CANTOPEN" || code === "SQLITE_READONLY" || code.startsWith("SQLITE_CANTOPEN") || code === "EACCES") {
+    return new UserError("invalid", `${file} can't be opened for writing. Check the folder's owner and rights.`);
+  }
+  if (code === "SQLITE_FULL" || code === "ENOSPC") {
+    return new UserError("invalid", `The disk that holds ${file} is full. Make room and start again; nothing was lost.`);
+  }
+  return error;
+}

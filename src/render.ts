@@ -6,6 +6,8 @@
 import Handlebars from "handlebars";
 import { fromSource, precompiled, templateNames, templateSource } from "./embedded.ts";
 
+type TemplateSpecification = Parameters<typeof Handlebars.template>[0];
+
 export type Render = (template: string, view: object) => string;
 
 /** Options for compiling and precompiling alike, so that source and executable agree. */
@@ -38,19 +40,23 @@ export function createRender(): Render {
   const load = () => {
     for (const name of templateNames()) {
       if (name.startsWith("partials/") || name.startsWith("layouts/")) {
-        handlebars.registerPartial(name, fromSource ? compile(name) : handlebars.template(precompiled[name]));
+        handlebars.registerPartial(name, fromSource ? compile(name) : handlebars.template(precompiled[name] as TemplateSpecification));
       }
     }
   };
   load();
+  let loadedAt = performance.now();
   const finished = new Map<string, Handlebars.TemplateDelegate>();
   const prepared = (name: string): Handlebars.TemplateDelegate => {
-    const run = finished.get(name) ?? handlebars.template(precompiled[name]);
+    const run = finished.get(name) ?? handlebars.template(precompiled[name] as TemplateSpecification);
     finished.set(name, run);
     return run;
   };
   return (name, view) => {
-    if (fromSource) load();
+    if (fromSource && performance.now() - loadedAt > 500) {
+      load();
+      loadedAt = performance.now();
+    }
     const run = fromSource ? compile(name) : prepared(name);
     return run(view);
   };

@@ -1,0 +1,176 @@
+/**
+ * Announcements: the decision to tell people about one update. It commits together with the update; afterwards it is
+ * expanded into deliveries in slices short enough for the event loop, from a cursor that survives a crash. An
+ * announcement that would send far more than the page's subscribers explain is held until a person says yes.
+ */
+import { and, asc, desc, eq, gt, gte, inArray, lte, max, sql } from "drizzle-orm";
+import { type Actor, recordDeed } from "../audit/audit.ts";
+import type { Db, Tx } from "../db.ts";
+import { UserError } from "../errors.ts";
+import { announcements, deliveries, incidentComponents, incidentUpdates, subscribers } from "../schema.ts";
+import { audienceOf } from "../subscribers/subscribers.ts";
+
+export type Announcement = typeof announcements.$inferSelect;
+
+const hour = 3_600_000;
+/** Subscribers looked at in one slice: about 5 ms of work. */
+const sliceSize = 500;
+/** Below this many letters an hour the burst breaker sleeps, so that a small page is never held by its own tests. */
+export const burstFloor = 100;
+
+/** How many people an update on these components would be told to. */
+export function countAudience(db: Db | Tx, input: { pageId: string; componentIds: string[] }): number {
+  const row = db
+    .select({ count: sql<number>`count(*)` })
+    .from(subscribers)
+    .where(audienceOf(input.pageId, input.componentIds))
+    .get();
+  return row?.count ?? 0;
+}
+
+/** Called inside the transaction that writes the update. */
+export function announceUpdate(
+  tx: Tx,
+  input: { pageId: string; updateId: string; componentIds: string[]; burstFactor: number; now: number },
+): Announcement {
+  const audience = countAudience(tx, input);
+  const last = tx.select({ seq: max(subscribers.seq) }).from(subscribers).where(eq(subscribers.pageId, input.pageId)).get();
+  const reason = burstReason(tx, { ...input, audience });
+  return tx
+    .insert(announcements)
+    .values({
+      pageId: input.pageId,
+      updateId: input.updateId,
+      state: reason ? "held" : "expanding",
+      reason,
+      audience,
+      lastSeq: last?.seq ?? 0,
+      createdAt: input.now,
+    })
+    .returning()
+    .get();
+}
+
+function burstReason(
+  tx: Tx,
+  input: { pageId: string; audience: number; burstFactor: number; now: number },
+): string | null {
+  const recent = tx
+    .select({ letters: sql<number>`coalesce(sum(${announcements.audience}), 0)` })
+    .from(announcements)
+    .where(
+      and(
+        eq(announcements.pageId, input.pageId),
+        gte(announcements.createdAt, input.now - hour),
+        inArray(announcements.state, ["expanding", "expanded"]),
+      ),
+    )
+    .get();
+  const active = tx
+    .select({ count: sql<number>`count(*)` })
+    .from(subscribers)
+    .where(and(eq(subscribers.pageId, input.pageId), eq(subscribers.state, "active")))
+    .get();
+  const letters = (recent?.letters ?? 0) + input.audience;
+  const most = Math.max(burstFloor, (active?.count ?? 0) * input.burstFactor);
+  if (letters <= most) return null;
+  return `This would make ${letters.toLocaleString("en")} letters within an hour for ${(active?.count ?? 0).toLocaleString("en")} subscribers.`;
+}
+
+/**
+ * Expands one slice of the oldest announcement that waits.
+ *
+ * @returns how many deliveries were queued, or undefined when nothing waits
+ */
+export function expandSlice(db: Db, input: { now: number }): number | undefined {
+  return db.transaction((tx) => {
+    const announcement = tx
+      .select()
+      .from(announcements)
+      .where(eq(announcements.state, "expanding"))
+      .orderBy(asc(announcements.id))
+      .limit(1)
+      .get();
+    if (!announcement) return undefined;
+    const { pageId, lastSeq, cursor } = announcement;
+    const upTo = endOfSlice(tx, announcement);
+    const slice = and(audienceOf(pageId, componentsOf(tx, announcement)), gt(subscribers.seq, cursor), lte(subscribers.seq, upTo));
+    const queued = tx.run(
+      sql`INSERT OR IGNORE INTO ${deliveries} (page_id, kind, announcement_id, subscriber_seq, state, attempts, next_attempt_at, created_at)
+          SELECT ${pageId}, 'update', ${announcement.id}, ${subscribers.seq}, 'queued', 0, ${input.now}, ${input.now}
+          FROM ${subscribers} WHERE ${slice}`,
+    ).changes;
+    const state = upTo >= lastSeq ? "expanded" : "expanding";
+    tx.update(announcements).set({ cursor: upTo, state }).where(eq(announcements.id, announcement.id)).run();
+    return queued;
+  });
+}
+
+/** The subscriber number that ends the slice: bounded by how many rows are looked at, whatever the gaps. */
+function endOfSlice(tx: Tx, announcement: Announcement): number {
+  const row = tx
+    .select({ seq: subscribers.seq })
+    .from(subscribers)
+    .where(
+      and(eq(subscribers.pageId, announcement.pageId), eq(subscribers.state, "active"), gt(subscribers.seq, announcement.cursor)),
+    )
+    .orderBy(asc(subscribers.seq))
+    .limit(1)
+    .offset(sliceSize - 1)
+    .get();
+  return Math.min(row?.seq ?? announcement.lastSeq, announcement.lastSeq);
+}
+
+/** The components of the update's incident: who chose one of them is told. */
+function componentsOf(tx: Tx, announcement: Announcement): string[] {
+  return tx
+    .select({ id: incidentComponents.componentId })
+    .from(incidentComponents)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.incidentId, incidentComponents.incidentId))
+    .where(eq(incidentUpdates.id, announcement.updateId))
+    .all()
+    .map((row) => row.id);
+}
+
+export function listAnnouncements(db: Db, input: { pageId: string; limit: number }): Announcement[] {
+  return db
+    .select()
+    .from(announcements)
+    .where(eq(announcements.pageId, input.pageId))
+    .orderBy(desc(announcements.id))
+    .limit(input.limit)
+    .all();
+}
+
+/** A person decides about a held announcement. */
+export function decideHeld(
+  db: Db,
+  input: { pageId: string; id: number; decision: "send" | "drop"; now: number; by: Actor },
+): Announcement {
+  return db.transaction((tx) => {
+    const mine = and(eq(announcements.id, input.id), eq(announcements.pageId, input.pageId));
+    const held = tx.select().from(announcements).where(mine).get();
+    if (!held) throw new UserError("not_found", `This page has no announcement ${input.id}.`);
+    if (held.state !== "held") throw new UserError("conflict", "This announcement isn't held.");
+    const state = input.decision === "send" ? "expanding" : "dropped";
+    recordDeed(tx, input.by, input.now, {
+      pageId: input.pageId,
+      action: `announcement.${input.decision}`,
+      subject: String(input.id),
+    });
+    return tx.update(announcements).set({ state }).where(mine).returning().get();
+  });
+}
+
+/** What became of an update's letters, by delivery state. */
+export function outcomeOf(db: Db, updateId: string): { announcement: Announcement; states: Record<string, number> } | undefined {
+  const announcement = db.select().from(announcements).where(eq(announcements.updateId, updateId)).get();
+  if (!announcement) return undefined;
+  const rows = db
+    .select({ state: deliveries.state, count: sql<number>`count(*)` })
+    .from(deliveries)
+    .where(eq(deliveries.announcementId, announcement.id))
+    .groupBy(deliveries.state)
+    .all();
+  return { announcement, states: Object.fromEntries(rows.map((row) => [row.state, row.count])) };
+}

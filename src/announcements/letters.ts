@@ -1,0 +1,201 @@
+/**
+ * The letters: what each delivery says, and to whom. A letter about an update is composed once and shared by all its
+ * readers; whether its reader still wants it is asked right before it leaves.
+ */
+import { eq, sql } from "drizzle-orm";
+import type { Clock } from "../clock.ts";
+import { listComponents } from "../components/components.ts";
+import type { Config } from "../config.ts";
+import { linkMac, seal, unseal } from "../crypto/fields.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db } from "../db.ts";
+import { type Story, tellStory } from "../incidents/stories.ts";
+import { requireAddress } from "../mail/address.ts";
+import { composeLetter, confirmToken, type LetterForm, manageToken as manageMark } from "../mail/compose.ts";
+import type { ClaimedDelivery, LetterSource, PreparedLetter } from "../mail/mailer.ts";
+import { hostName, findPage, originOf, type Page } from "../pages/pages.ts";
+import type { Render } from "../render.ts";
+import { announcements, deliveries, incidentUpdates, subscribers } from "../schema.ts";
+import { bySeq, confirmationLifeMs, confirmationToken, manageToken } from "../subscribers/subscribers.ts";
+import { updateWords, type WrittenLetter } from "./words.ts";
+
+type Room = { db: Db; keys: Keys; config: Config; render: Render; clock: Clock };
+type Ready = { form: LetterForm; incidentId: string; from: string; origin: string };
+
+/** Composed letters kept ready: as many as are likely to be under way at once. */
+const mostReady = 20;
+
+export function createLetters(room: Room): LetterSource {
+  const { db, keys } = room;
+  const ready = new Map<number, Ready>();
+  const findReader = db
+    .select({ id: subscribers.id, address: subscribers.address, state: subscribers.state })
+    .from(subscribers)
+    .where(eq(subscribers.seq, sql.placeholder("seq")))
+    .prepare();
+
+  const composed = (announcementId: number): Ready => {
+    const known = ready.get(announcementId);
+    if (known) return known;
+    const made = composeUpdate(room, announcementId);
+    ready.set(announcementId, made);
+    for (const oldest of ready.keys()) {
+      if (ready.size <= mostReady) break;
+      ready.delete(oldest);
+    }
+    return made;
+  };
+
+  const prepareUpdate = (announcementId: number, delivery: ClaimedDelivery): PreparedLetter => {
+    const seq = delivery.subscriberSeq as number;
+    const reader = findReader.get({ seq });
+    if (reader?.state !== "active" || !reader.address) return { outcome: "suppressed", reason: "No longer subscribed." };
+    const { form, incidentId, from, origin } = composed(announcementId);
+    if (delivery.attempts > 0 && hasNewer(db, { incidentId, announcementId })) {
+      return { outcome: "superseded", reason: "A newer update of the same incident is on its way." };
+    }
+    const to = unseal(keys, { column: "subscribers.address", row: reader.id }, reader.address);
+    const token = manageToken(keys, reader.id);
+    return {
+      outcome: "send",
+      envelope: { from, to },
+      message: () =>
+        form.splice({
+          address: to,
+          messageId: messageId(keys, `${announcementId}|${reader.id}`, from),
+          links: { manage: `${origin}/subscription/${token}` },
+          listUnsubscribe: `${origin}/unsubscribe/${token}`,
+        }),
+    };
+  };
+
+  return (delivery) => {
+    if (delivery.kind === "update") return prepareUpdate(delivery.announcementId as number, delivery);
+    return delivery.kind === "confirmation" ? prepareConfirmation(room, delivery) : prepareTest(room, delivery);
+  };
+}
+
+function composeUpdate(room: Room, announcementId: number): Ready {
+  const { db, render, clock } = room;
+  const row = db
+    .select({ pageId: announcements.pageId, incidentId: incidentUpdates.incidentId, updateId: incidentUpdates.id })
+    .from(announcements)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.id, announcements.updateId))
+    .where(eq(announcements.id, announcementId))
+    .get();
+  if (!row) throw new Error(`Announcement ${announcementId} has no update.`);
+  const page = findPage(db, row.pageId);
+  const origin = originOf(db, page.id);
+  const story = tellStory(db, { pageId: page.id, id: row.incidentId });
+  const update = story.updates.find((one) => one.id === row.updateId) as Story["updates"][number];
+  const letter = updateWords(render, {
+    page,
+    origin,
+    components: listComponents(db, page.id, "with"),
+    incident: story,
+    update,
+    manageLink: manageMark,
+  });
+  const sender = senderOf(room.config, page, origin);
+  const form = composeLetter({ ...sender, ...letter, listId: listIdOf(origin), date: clock.now(), links: ["manage"] });
+  return { form, incidentId: row.incidentId, from: sender.from.address, origin };
+}
+
+/** A confirmation link is made when the letter leaves, so that it stands nowhere before. */
+function prepareConfirmation(room: Room, delivery: ClaimedDelivery): PreparedLetter {
+  const { db, keys, render, clock } = room;
+  const subscriber = bySeq(db, delivery.subscriberSeq as number);
+  const waits = subscriber && ["unconfirmed", "quarantined"].includes(subscriber.state);
+  if (!waits || !subscriber.address || clock.now() - (subscriber.confirmationSentAt ?? 0) > confirmationLifeMs) {
+    return { outcome: "suppressed", reason: "No longer waiting for confirmation." };
+  }
+  const page = findPage(db, delivery.pageId);
+  const origin = originOf(db, page.id);
+  const view = { pageName: page.name, origin, confirmLink: confirmToken };
+  const letter: WrittenLetter = {
+    subject: `Confirm your subscription to ${page.name}`,
+    text: render("mail/confirmation.txt", view),
+    html: render("mail/confirmation.html", view),
+  };
+  const sender = senderOf(room.config, page, origin);
+  const form = composeLetter({ ...sender, ...letter, date: clock.now(), links: ["confirm"] });
+  const to = unseal(keys, { column: "subscribers.address", row: subscriber.id }, subscriber.address);
+  return {
+    outcome: "send",
+    envelope: { from: sender.from.address, to },
+    message: () =>
+      form.splice({
+        address: to,
+        messageId: messageId(keys, `confirm|${delivery.id}`, sender.from.address),
+        links: { confirm: `${origin}/subscribe/confirm/${confirmationToken(keys, subscriber)}` },
+      }),
+  };
+}
+
+function prepareTest(room: Room, delivery: ClaimedDelivery): PreparedLetter {
+  const { db, keys, render, clock } = room;
+  if (!delivery.address) return { outcome: "suppressed", reason: "The test letter has no address." };
+  const page = findPage(db, delivery.pageId);
+  const origin = originOf(db, page.id);
+  const sender = senderOf(room.config, page, origin);
+  const view = { pageName: page.name, origin };
+  const form = composeLetter({
+    ...sender,
+    subject: `Test letter from ${page.name}`,
+    text: render("mail/test.txt", view),
+    html: render("mail/test.html", view),
+    date: clock.now(),
+    links: [],
+  });
+  const to = unseal(keys, { column: "deliveries.address", row: delivery.id }, delivery.address);
+  const id = messageId(keys, `test|${delivery.id}`, sender.from.address);
+  return {
+    outcome: "send",
+    envelope: { from: sender.from.address, to },
+    message: () => form.splice({ address: to, messageId: id, links: {} }),
+  };
+}
+
+/** @returns the delivery's number, to look up what became of it */
+export function queueTestLetter(db: Db, input: { pageId: string; address: string; keys: Keys; now: number }): number {
+  const address = requireAddress(input.address);
+  return db.transaction((tx) => {
+    const { id } = tx
+      .insert(deliveries)
+      .values({ pageId: input.pageId, kind: "test", state: "queued", nextAttemptAt: 0, createdAt: input.now })
+      .returning({ id: deliveries.id })
+      .get();
+    const sealed = seal(input.keys, { column: "deliveries.address", row: id }, address);
+    tx.update(deliveries).set({ address: sealed }).where(eq(deliveries.id, id)).run();
+    return id;
+  });
+}
+
+/** From the settings; else status@ the page's host. A page on a bare IP address has no name that mail can come from. */
+export function senderOf(config: Config, page: Page, origin: string) {
+  const host = hostName(new URL(origin));
+  const named = /^[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*$/.test(host);
+  const address = config.text("mail.from") || `status@${named ? host : "localhost.localdomain"}`;
+  const replyTo = config.text("mail.reply_to");
+  return { from: { name: page.name, address }, ...(replyTo ? { replyTo } : {}) };
+}
+
+function listIdOf(origin: string): string {
+  return hostName(new URL(origin)).replace(/[[\]:]/g, "-");
+}
+
+/** The same for every attempt of the same letter, so that a repeat after a crash is recognised. */
+function messageId(keys: Keys, subject: string, from: string): string {
+  return `<${linkMac(keys, "message-id", subject)}@${from.slice(from.lastIndexOf("@") + 1)}>`;
+}
+
+function hasNewer(db: Db, input: { incidentId: string; announcementId: number }): boolean {
+  const newest = db
+    .select({ id: announcements.id })
+    .from(announcements)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.id, announcements.updateId))
+    .where(eq(incidentUpdates.incidentId, input.incidentId))
+    .all();
+  return newest.some((row) => row.id > input.announcementId);
+}
+

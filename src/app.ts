@@ -1,0 +1,167 @@
+/**
+ * The street map: every middleware and every mount, in order, and errors to HTTP. Public GETs don't come here: edge.ts
+ * answers them from pressed bytes.
+ */
+import { Hono } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { componentAdmin } from "./components/admin.ts";
+import { componentApi } from "./components/api.ts";
+import type { Deps } from "./deps.ts";
+import { type Fault, UserError } from "./errors.ts";
+import { type Ctx, type Env, mount, type Route } from "./http.ts";
+import { incidentAdmin } from "./incidents/admin.ts";
+import { incidentApi } from "./incidents/api.ts";
+import { mailAdmin } from "./mail/admin.ts";
+import { mailApi } from "./mail/api.ts";
+import { pageAdmin } from "./pages/admin.ts";
+import { pageApi } from "./pages/api.ts";
+import { listHosts, listPages } from "./pages/pages.ts";
+import { htmlHeaders } from "./statuspage/press.ts";
+import { answerWith } from "./statuspage/public.ts";
+import { subscriberAdmin } from "./subscribers/admin.ts";
+import { subscriberApi } from "./subscribers/api.ts";
+import { subscriberPublic } from "./subscribers/public.ts";
+import { memberAdmin } from "./team/admin.ts";
+import { memberApi } from "./team/api.ts";
+import { createGuard, UnknownToken } from "./team/guard.ts";
+
+export function createApp(deps: Deps): Hono<Env> {
+  const app = new Hono<Env>();
+  const guard = createGuard(deps);
+
+  app.use(async (c, next) => {
+    const path = withoutJson(c);
+    if (path) return app.fetch(new Request(path, c.req.raw), c.env);
+    await next();
+    return undefined;
+  });
+  app.use((c, next) => resolveHost(deps, c, next));
+  app.use(async (c, next) => {
+    await next();
+    if (c.req.path.startsWith("/v1/")) return;
+    for (const [name, value] of headerPairs(htmlHeaders(c.get("host").origin))) {
+      if (!c.res.headers.has(name)) c.res.headers.set(name, value);
+    }
+  });
+
+  mount(app, publicRoutes(deps), guard);
+  mount(app, adminRoutes(deps), guard);
+  mount(app, programRoutes(deps), guard);
+
+  app.notFound((c) => answerMissing(deps, c));
+  app.onError((error, c) => answerError(deps, error, c as Ctx));
+  return app;
+}
+
+export function publicRoutes(deps: Deps): Route[] {
+  return subscriberPublic(deps);
+}
+
+export function adminRoutes(deps: Deps): Route[] {
+  return [
+    ...memberAdmin(deps),
+    ...incidentAdmin(deps),
+    ...componentAdmin(deps),
+    ...subscriberAdmin(deps),
+    ...mailAdmin(deps),
+    ...pageAdmin(deps),
+  ];
+}
+
+export function programRoutes(deps: Deps): Route[] {
+  return [
+    ...pageApi(deps),
+    ...componentApi(deps),
+    ...incidentApi(deps),
+    ...subscriberApi(deps),
+    ...mailApi(deps),
+    ...memberApi(deps),
+  ];
+}
+
+/** Statuspage's clients write Manage paths with and without `.json`. */
+function withoutJson(c: Ctx): string | undefined {
+  if (!c.req.path.startsWith("/v1/") || !c.req.path.endsWith(".json")) return undefined;
+  const url = new URL(c.req.url);
+  url.pathname = url.pathname.slice(0, -".json".length);
+  return url.href;
+}
+
+/** The edge let only known hosts through; the operator's socket needs none and means the first page. */
+async function resolveHost(deps: Deps, c: Ctx, next: () => Promise<void>): Promise<Response | undefined> {
+  const name = new URL(c.req.url).hostname.toLowerCase();
+  const hosts = listHosts(deps.db);
+  const host = hosts.find((known) => known.name === name) ?? (c.env.operator ? hosts[0] : undefined);
+  if (host) {
+    c.set("host", host);
+    const page = listPages(deps.db).find((known) => known.id === host.pageId);
+    if (page) c.set("page", page);
+  } else if (!c.env.operator) {
+    return c.text("This server has no page under that host name.\n", 421);
+  }
+  await next();
+  return undefined;
+}
+
+const statusOf: Record<Fault, ContentfulStatusCode> = {
+  invalid: 422,
+  not_found: 404,
+  forbidden: 403,
+  conflict: 409,
+  too_many: 429,
+};
+
+function answerMissing(deps: Deps, c: Ctx): Response {
+  if (isProgram(c)) return c.json({ message: "There is nothing under this path." }, 404);
+  const missing = deps.press.missing(new URL(c.req.url).hostname);
+  if (!missing) return c.text("There is nothing here.\n", 404);
+  const { body } = answerWith(missing, {});
+  return c.body(new Uint8Array(body ?? []), 404, { "content-type": "text/html; charset=utf-8" });
+}
+
+function answerError(deps: Deps, error: Error, c: Ctx): Response {
+  if (error instanceof UserError) {
+    const status = error instanceof UnknownToken ? 401 : statusOf[error.fault];
+    if (error.retryAfterSeconds) c.header("retry-after", String(error.retryAfterSeconds));
+    if (status === 401) c.header("www-authenticate", "OAuth");
+    if (isProgram(c)) return c.json({ message: error.message, ...(error.field ? { field: error.field } : {}) }, status);
+    return answerPage(deps, c, status, error.message);
+  }
+  if ((error as { code?: string }).code === "SQLITE_FULL") {
+    const words = "The server's disk is full, so nothing was changed. Make room and send this again.";
+    deps.log.error("request.disk_full", { method: c.req.method, path: routeOf(c) });
+    return isProgram(c) ? c.json({ message: words }, 507) : answerPage(deps, c, 507, words);
+  }
+  deps.log.error("request.failed", { method: c.req.method, path: routeOf(c), error });
+  const words = "Something went wrong on our side. Nothing was changed; the log says what it was.";
+  return isProgram(c) ? c.json({ message: words }, 500) : answerPage(deps, c, 500, words);
+}
+
+/** The error in the frame of the door it came from: the admin's for members, the page's for visitors. */
+function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: string): Response {
+  if (!c.get("page")) return c.text(`${message}\n`, status);
+  const admin = c.req.path.startsWith("/admin");
+  const view = {
+    title: "That didn’t work",
+    message,
+    pageName: c.get("page").name,
+    origin: c.get("host").origin,
+    assets: { candor: deps.press.assetPath("candor"), admin: deps.press.assetPath("admin") },
+    bare: true,
+  };
+  return c.html(deps.render(admin ? "admin/error" : "public/error", view), status);
+}
+
+/** The pattern, not the path: links hold secrets that no log may see. */
+function routeOf(c: Ctx): string {
+  return c.req.routePath;
+}
+
+function isProgram(c: Ctx): boolean {
+  return c.req.path.startsWith("/v1/") || c.req.path.startsWith("/api/");
+}
+
+function headerPairs(list: string[]): [string, string][] {
+  return Array.from({ length: list.length / 2 }, (_, index) => [list[index * 2] as string, list[index * 2 + 1] as string]);
+}
+

@@ -1,0 +1,6 @@
+import type { Deps } from "../deps.ts";
+import type { Route } from "../http.ts";
+
+export function componentApi(_deps: Deps): Route[] {
+  return [];
+}

@@ -1,0 +1,299 @@
+/**
+ * Incidents: what visitors are told. An incident is a list of updates; each sets the incident's status and the statuses
+ * of components, and commits together with its announcement and its audit entry. Impact is the worst that the incident's
+ * components went through, unless somebody decided otherwise. A correction keeps the earlier text and tells nobody.
+ */
+import { eq } from "drizzle-orm";
+import { announceUpdate } from "../announcements/announcements.ts";
+import { type Actor, recordDeed } from "../audit/audit.ts";
+import { findComponent, setStatuses } from "../components/components.ts";
+import type { Db, Tx } from "../db.ts";
+import { UserError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import {
+  type ComponentStatus,
+  type Impact,
+  type IncidentStatus,
+  incidentComponents,
+  incidents,
+  incidentStatuses,
+  incidentUpdates,
+  updateComponents,
+  updateRevisions,
+} from "../schema.ts";
+import { requireLines, requireText } from "../text.ts";
+import { componentIdsOf, findIncident, findUpdate, type Incident, type IncidentUpdate, listOpenIncidents } from "./stories.ts";
+
+const statusesOf = {
+  incident: ["investigating", "identified", "monitoring", "resolved"],
+  maintenance: ["scheduled", "in_progress", "verifying", "completed"],
+} as const;
+
+const impactOf: Record<ComponentStatus, Impact> = {
+  operational: "none",
+  degraded_performance: "minor",
+  partial_outage: "major",
+  major_outage: "critical",
+  under_maintenance: "maintenance",
+};
+const severity: Impact[] = ["none", "maintenance", "minor", "major", "critical"];
+
+type Doing = { pageId: string; now: number; by: Actor };
+type Telling = { notify: boolean; burstFactor: number };
+
+export type OpenIncident = Doing &
+  Telling & {
+    name: string;
+    body: string;
+    status?: string | undefined;
+    components: Record<string, ComponentStatus>;
+    impactOverride?: Impact | null | undefined;
+    kind?: "incident" | "maintenance" | undefined;
+    scheduledFor?: number | undefined;
+    scheduledUntil?: number | undefined;
+    /** A record of something past: changes no component, tells nobody. */
+    backfilled?: boolean | undefined;
+    startedAt?: number | undefined;
+    metadata?: string | undefined;
+  };
+
+export function openIncident(db: Db, input: OpenIncident): { incident: Incident; update: IncidentUpdate } {
+  const kind = input.kind ?? "incident";
+  const status = requireIncidentStatus(kind, input.status ?? statusesOf[kind][0]);
+  const backfilled = input.backfilled ?? false;
+  const startedAt = input.startedAt ?? input.now;
+  if (kind === "maintenance") requireSchedule(input);
+  return db.transaction((tx) => {
+    const id = newId();
+    tx.insert(incidents)
+      .values({
+        id,
+        pageId: input.pageId,
+        kind,
+        name: incidentName(input.name),
+        status,
+        impact: input.impactOverride ?? (kind === "maintenance" ? "maintenance" : "none"),
+        impactOverride: input.impactOverride ?? null,
+        metadata: input.metadata ?? "{}",
+        backfilled,
+        startedAt,
+        scheduledFor: input.scheduledFor ?? null,
+        scheduledUntil: input.scheduledUntil ?? null,
+        createdAt: startedAt,
+        updatedAt: input.now,
+      })
+      .run();
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.open", subject: id });
+    const update = writeUpdate(tx, findIncident(tx, { pageId: input.pageId, id }), {
+      ...input,
+      status,
+      notify: input.notify && !backfilled,
+      displayAt: backfilled ? startedAt : input.now,
+    });
+    return { incident: findIncident(tx, { pageId: input.pageId, id }), update };
+  });
+}
+
+export type PostUpdate = Doing &
+  Telling & {
+    incidentId: string;
+    body: string;
+    /** Left out: the status stays. */
+    status?: string | undefined;
+    components: Record<string, ComponentStatus>;
+  };
+
+export function postUpdate(db: Db, input: PostUpdate): { incident: Incident; update: IncidentUpdate } {
+  return db.transaction((tx) => {
+    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    const status = requireIncidentStatus(incident.kind, input.status ?? incident.status);
+    const update = writeUpdate(tx, incident, { ...input, status, displayAt: input.now });
+    recordDeed(tx, input.by, input.now, {
+      pageId: input.pageId,
+      action: "incident.update",
+      subject: incident.id,
+      detail: { status, update: update.id },
+    });
+    return { incident: findIncident(tx, { pageId: input.pageId, id: incident.id }), update };
+  });
+}
+
+function writeUpdate(
+  tx: Tx,
+  incident: Incident,
+  input: Doing & Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
+): IncidentUpdate {
+  const { pageId, now } = input;
+  const body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
+  const update = tx
+    .insert(incidentUpdates)
+    .values({
+      id: newId(),
+      incidentId: incident.id,
+      pageId,
+      status: input.status,
+      body,
+      deliverNotifications: input.notify,
+      displayAt: input.displayAt,
+      createdAt: now,
+      updatedAt: now,
+    })
+    .returning()
+    .get();
+  const affected = incident.backfilled
+    ? Object.entries(input.components).map(([componentId, newStatus]) => {
+        findComponent(tx, { pageId, id: componentId });
+        return { componentId, oldStatus: newStatus, newStatus };
+      })
+    : setStatuses(tx, { pageId, statuses: input.components, now });
+  if (affected.length > 0) {
+    tx.insert(updateComponents).values(affected.map((row) => ({ updateId: update.id, ...row }))).run();
+    tx.insert(incidentComponents)
+      .values(affected.map((row) => ({ incidentId: incident.id, componentId: row.componentId })))
+      .onConflictDoNothing()
+      .run();
+  }
+  const over = ["resolved", "completed"].includes(input.status);
+  tx.update(incidents)
+    .set({
+      status: input.status,
+      impact: incident.impactOverride ?? worstImpact([incident.impact, ...affected.map((row) => impactOf[row.newStatus])]),
+      monitoringAt: input.status === "monitoring" ? (incident.monitoringAt ?? now) : incident.monitoringAt,
+      resolvedAt: over ? (incident.resolvedAt ?? (incident.backfilled ? input.displayAt : now)) : null,
+      updatedAt: now,
+    })
+    .where(eq(incidents.id, incident.id))
+    .run();
+  if (input.notify) {
+    const componentIds = componentIdsOf(tx, incident.id);
+    announceUpdate(tx, { pageId, updateId: update.id, componentIds, burstFactor: input.burstFactor, now });
+  }
+  return update;
+}
+
+/** A maintenance's own impact says nothing about severity, so anything a component shows outranks it. */
+function worstImpact(seen: Impact[]): Impact {
+  return seen.reduce((worst, impact) => (severity.indexOf(impact) > severity.indexOf(worst) ? impact : worst), "none" as Impact);
+}
+
+export function changeIncident(
+  db: Db,
+  input: Doing & {
+    incidentId: string;
+    name?: string | undefined;
+    impactOverride?: Impact | null | undefined;
+    metadata?: string | undefined;
+    scheduledFor?: number | undefined;
+    scheduledUntil?: number | undefined;
+  },
+): Incident {
+  return db.transaction((tx) => {
+    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    const change: Partial<Incident> = { updatedAt: input.now };
+    if (input.name !== undefined) change.name = incidentName(input.name);
+    if (input.metadata !== undefined) change.metadata = input.metadata;
+    if (input.scheduledFor !== undefined) change.scheduledFor = input.scheduledFor;
+    if (input.scheduledUntil !== undefined) change.scheduledUntil = input.scheduledUntil;
+    if (incident.kind === "maintenance") {
+      requireSchedule({
+        scheduledFor: change.scheduledFor ?? incident.scheduledFor ?? undefined,
+        scheduledUntil: change.scheduledUntil ?? incident.scheduledUntil ?? undefined,
+      });
+    }
+    if (input.impactOverride !== undefined) {
+      change.impactOverride = input.impactOverride;
+      change.impact = input.impactOverride ?? impactFromUpdates(tx, incident);
+    }
+    tx.update(incidents).set(change).where(eq(incidents.id, incident.id)).run();
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.change", subject: incident.id });
+    return findIncident(tx, { pageId: input.pageId, id: incident.id });
+  });
+}
+
+function impactFromUpdates(tx: Tx, incident: Incident): Impact {
+  const rows = tx
+    .select({ status: updateComponents.newStatus })
+    .from(updateComponents)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.id, updateComponents.updateId))
+    .where(eq(incidentUpdates.incidentId, incident.id))
+    .all();
+  const least: Impact = incident.kind === "maintenance" ? "maintenance" : "none";
+  return worstImpact([least, ...rows.map((row) => impactOf[row.status])]);
+}
+
+/** Corrects the words of an update without telling anybody again; the earlier words are kept. */
+export function correctUpdate(
+  db: Db,
+  input: Doing & { incidentId: string; updateId: string; body?: string | undefined; displayAt?: number | undefined },
+): IncidentUpdate {
+  return db.transaction((tx) => {
+    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    const update = findUpdate(tx, { incidentId: incident.id, id: input.updateId });
+    const change: Partial<IncidentUpdate> = { updatedAt: input.now };
+    if (input.displayAt !== undefined) change.displayAt = input.displayAt;
+    if (input.body !== undefined) {
+      change.body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
+      if (change.body !== update.body) {
+        tx.insert(updateRevisions).values({ updateId: update.id, body: update.body, replacedAt: input.now }).run();
+      }
+    }
+    tx.update(incidents).set({ updatedAt: input.now }).where(eq(incidents.id, incident.id)).run();
+    recordDeed(tx, input.by, input.now, {
+      pageId: input.pageId,
+      action: "incident.correct",
+      subject: incident.id,
+      detail: { update: update.id },
+    });
+    return tx.update(incidentUpdates).set(change).where(eq(incidentUpdates.id, update.id)).returning().get();
+  });
+}
+
+/** Takes an incident off the page with all its updates, for one that should never have been there. */
+export function deleteIncident(db: Db, input: Doing & { incidentId: string }): void {
+  db.transaction((tx) => {
+    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    tx.delete(incidents).where(eq(incidents.id, incident.id)).run();
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.delete", subject: incident.id });
+  });
+}
+
+/** The status that each of the incident's components would return to when it ends: operational, unless another open incident holds it. */
+export function recoveryOf(db: Db | Tx, incident: Incident): Record<string, ComponentStatus> {
+  const mine = componentIdsOf(db, incident.id);
+  if (mine.length === 0) return {};
+  const others = listOpenIncidents(db, incident.pageId).filter((other) => other.id !== incident.id);
+  const recovery: Record<string, ComponentStatus> = {};
+  for (const componentId of mine) {
+    const held = others.find((other) => componentIdsOf(db, other.id).includes(componentId));
+    recovery[componentId] = held ? findComponent(db, { pageId: incident.pageId, id: componentId }).status : "operational";
+  }
+  return recovery;
+}
+
+export function requireIncidentStatus(kind: Incident["kind"], text: string): IncidentStatus {
+  const status = incidentStatuses.find((known) => known === text);
+  const fitting: readonly string[] = statusesOf[kind];
+  if (status && fitting.includes(status)) return status;
+  throw new UserError("invalid", `Give one of these statuses: ${fitting.join(", ")}.`, { field: "status" });
+}
+
+/** For people at a form or a command line: programs may leave the text empty, a person who publishes may not. */
+export function requireBody(body: string): string {
+  if (body.trim() === "") {
+    throw new UserError("invalid", "Write what is happening, for whom, and when you will say more.", { field: "body" });
+  }
+  return body;
+}
+
+function incidentName(text: string): string {
+  return requireText(text, { field: "name", what: "the incident a title", most: 255 });
+}
+
+function requireSchedule(input: { scheduledFor?: number | undefined; scheduledUntil?: number | undefined }): void {
+  if (input.scheduledFor === undefined || input.scheduledUntil === undefined) {
+    throw new UserError("invalid", "Say when the maintenance begins and ends.", { field: "scheduled_for" });
+  }
+  if (input.scheduledUntil <= input.scheduledFor) {
+    throw new UserError("invalid", "The maintenance must end after it begins.", { field: "scheduled_until" });
+  }
+}

@@ -1,0 +1,139 @@
+/** Incidents as they are read: lists, and whole stories with their updates and components. */
+import { and, asc, desc, eq, gte, inArray, isNull, lt, max, ne, sql } from "drizzle-orm";
+import type { Db, Tx } from "../db.ts";
+import { UserError } from "../errors.ts";
+import {
+  type IncidentStatus,
+  incidentComponents,
+  incidents,
+  incidentUpdates,
+  updateComponents,
+  updateRevisions,
+} from "../schema.ts";
+
+export type Incident = typeof incidents.$inferSelect;
+export type IncidentUpdate = typeof incidentUpdates.$inferSelect;
+export type Affected = typeof updateComponents.$inferSelect;
+
+export function findIncident(db: Db | Tx, input: { pageId: string; id: string }): Incident {
+  const incident = db
+    .select()
+    .from(incidents)
+    .where(and(eq(incidents.id, input.id), eq(incidents.pageId, input.pageId)))
+    .get();
+  if (!incident) throw new UserError("not_found", `This page has no incident ${JSON.stringify(input.id)}.`);
+  return incident;
+}
+
+export function findUpdate(db: Db | Tx, input: { incidentId: string; id: string }): IncidentUpdate {
+  const update = db
+    .select()
+    .from(incidentUpdates)
+    .where(and(eq(incidentUpdates.id, input.id), eq(incidentUpdates.incidentId, input.incidentId)))
+    .get();
+  if (!update) throw new UserError("not_found", `This incident has no update ${JSON.stringify(input.id)}.`);
+  return update;
+}
+
+/** Not resolved and not completed; newest first. Maintenance that is yet to come is not open. */
+export function listOpenIncidents(db: Db | Tx, pageId: string): Incident[] {
+  return db
+    .select()
+    .from(incidents)
+    .where(and(eq(incidents.pageId, pageId), isNull(incidents.resolvedAt), ne(incidents.status, "scheduled")))
+    .orderBy(desc(incidents.startedAt), desc(incidents.id))
+    .all();
+}
+
+export function listUpcoming(db: Db | Tx, pageId: string): Incident[] {
+  return db
+    .select()
+    .from(incidents)
+    .where(and(eq(incidents.pageId, pageId), eq(incidents.status, "scheduled"), isNull(incidents.resolvedAt)))
+    .orderBy(asc(incidents.scheduledFor), asc(incidents.id))
+    .all();
+}
+
+/** Newest first, in pages or in a span of time (`from` inclusive, `until` exclusive, by start). */
+export function listIncidents(
+  db: Db | Tx,
+  input: {
+    pageId: string;
+    kind?: "incident" | "maintenance";
+    statuses?: IncidentStatus[];
+    from?: number;
+    until?: number;
+    named?: string;
+    limit: number;
+    offset?: number;
+  },
+): Incident[] {
+  const wanted = [eq(incidents.pageId, input.pageId)];
+  if (input.kind) wanted.push(eq(incidents.kind, input.kind));
+  if (input.statuses) wanted.push(inArray(incidents.status, input.statuses));
+  if (input.from !== undefined) wanted.push(gte(incidents.startedAt, input.from));
+  if (input.until !== undefined) wanted.push(lt(incidents.startedAt, input.until));
+  if (input.named) wanted.push(sql`instr(lower(${incidents.name}), lower(${input.named})) > 0`);
+  return db
+    .select()
+    .from(incidents)
+    .where(and(...wanted))
+    .orderBy(desc(incidents.startedAt), desc(incidents.id))
+    .limit(input.limit)
+    .offset(input.offset ?? 0)
+    .all();
+}
+
+export type Story = Incident & { updates: (IncidentUpdate & { affected: Affected[] })[]; componentIds: string[] };
+
+/** Incidents with their updates (newest first) and components, in three queries however many they are. */
+export function tellStories(db: Db | Tx, list: Incident[]): Story[] {
+  if (list.length === 0) return [];
+  const ids = list.map((incident) => incident.id);
+  const updates = db
+    .select()
+    .from(incidentUpdates)
+    .where(inArray(incidentUpdates.incidentId, ids))
+    .orderBy(desc(incidentUpdates.displayAt), desc(incidentUpdates.createdAt), desc(sql`${incidentUpdates}.rowid`))
+    .all();
+  const affected = db
+    .select({ row: updateComponents, incidentId: incidentUpdates.incidentId })
+    .from(updateComponents)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.id, updateComponents.updateId))
+    .where(inArray(incidentUpdates.incidentId, ids))
+    .all();
+  const parts = db.select().from(incidentComponents).where(inArray(incidentComponents.incidentId, ids)).all();
+  const affectedBy = Map.groupBy(affected, (item) => item.row.updateId);
+  const updatesBy = Map.groupBy(updates, (update) => update.incidentId);
+  const partsBy = Map.groupBy(parts, (part) => part.incidentId);
+  return list.map((incident) => ({
+    ...incident,
+    updates: (updatesBy.get(incident.id) ?? []).map((update) => ({
+      ...update,
+      affected: (affectedBy.get(update.id) ?? []).map((item) => item.row),
+    })),
+    componentIds: (partsBy.get(incident.id) ?? []).map((part) => part.componentId),
+  }));
+}
+
+export function tellStory(db: Db | Tx, input: { pageId: string; id: string }): Story {
+  return tellStories(db, [findIncident(db, input)])[0] as Story;
+}
+
+export function listRevisions(db: Db, updateId: string) {
+  return db.select().from(updateRevisions).where(eq(updateRevisions.updateId, updateId)).orderBy(desc(updateRevisions.id)).all();
+}
+
+export function lastChangeOf(db: Db | Tx, pageId: string): number {
+  const row = db.select({ at: max(incidents.updatedAt) }).from(incidents).where(eq(incidents.pageId, pageId)).get();
+  return row?.at ?? 0;
+}
+
+export function componentIdsOf(db: Db | Tx, incidentId: string): string[] {
+  return db
+    .select({ id: incidentComponents.componentId })
+    .from(incidentComponents)
+    .where(eq(incidentComponents.incidentId, incidentId))
+    .all()
+    .map((row) => row.id);
+}

@@ -1,0 +1,49 @@
+/** The timetable of background work, and its loop. */
+import type { Deps } from "./deps.ts";
+import { pruneLedger } from "./mail/ledger.ts";
+import { forgetUnconfirmed } from "./subscribers/subscribers.ts";
+import { forgetOldLinks } from "./team/members.ts";
+import { endExpiredSessions } from "./team/sessions.ts";
+
+type Job = { name: string; everyMs: number; run: (deps: Deps) => unknown };
+
+const second = 1000;
+const minute = 60 * second;
+const day = 24 * 60 * minute;
+/** A WAL of this size is moved into the database; small enough for a pause that nobody notices. */
+const walLimit = 4 * 1024 * 1024;
+
+export const timetable: Job[] = [
+  { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
+  { name: "move the log into the database", everyMs: second, run: (deps) => deps.store.walBytes() > walLimit && deps.store.checkpoint() },
+  { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },
+  { name: "deliver what is due", everyMs: 30 * second, run: (deps) => deps.mailer.wake() },
+  { name: "forget who never confirmed", everyMs: 10 * minute, run: (deps) => void forgetUnconfirmed(deps.db, { now: deps.clock.now() }) },
+  { name: "end old sessions and links", everyMs: 10 * minute, run: endOldSessions },
+  { name: "prune the ledger", everyMs: minute, run: pruneOldLetters },
+];
+
+function endOldSessions(deps: Deps): void {
+  endExpiredSessions(deps.db, { now: deps.clock.now() });
+  forgetOldLinks(deps.db, { now: deps.clock.now() });
+}
+
+function pruneOldLetters(deps: Deps): void {
+  pruneLedger(deps.db, { before: deps.clock.now() - deps.config.number("mail.ledger_days") * day, limit: 1000 });
+}
+
+/** A job that fails is logged and tried again at its next hour; it never takes the others with it. */
+export function startJobs(deps: Deps): { stop(): void } {
+  const timers = timetable.map((job) => {
+    const timer = setInterval(() => {
+      try {
+        job.run(deps);
+      } catch (error) {
+        deps.log.error("job.failed", { job: job.name, error });
+      }
+    }, job.everyMs);
+    timer.unref();
+    return timer;
+  });
+  return { stop: () => timers.forEach((timer) => clearInterval(timer)) };
+}

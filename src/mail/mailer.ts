@@ -1,0 +1,344 @@
+/**
+ * Takes letters from the queue to the mail server. It promises: at least once, in the order of the queue, no more at a
+ * time than mail.connections, no faster than mail.letters_per_second, and never more than a few milliseconds of the event
+ * loop at once. While the mail server can't be had nothing is lost or counted: everything waits and is tried again.
+ */
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db } from "../db.ts";
+import type { Log } from "../log.ts";
+import { countQueue } from "./ledger.ts";
+import { createPace } from "./pace.ts";
+import {
+  type ClaimedDelivery,
+  claimDeliveries,
+  type DeliveryOutcome,
+  nextDueAt,
+  recordOutcomes,
+  releaseLeases,
+  returnUnsent,
+} from "./queue.ts";
+import { readRelay, relayKey } from "./relay.ts";
+import { isRecipientGone, type SendOutcome, withoutAddresses } from "./replies.ts";
+import { checkRelay, createPool, type Envelope, type Pool, type RelayCheck } from "./smtp.ts";
+
+export type { ClaimedDelivery } from "./queue.ts";
+
+export type PreparedLetter =
+  | { outcome: "send"; envelope: Envelope; message: () => Buffer }
+  | { outcome: "suppressed" | "superseded"; reason: string };
+
+/** Asked right before a letter leaves, so that who left meanwhile gets none. The same delivery must give the same Message-ID. */
+export type LetterSource = (delivery: ClaimedDelivery) => PreparedLetter;
+
+/** The mail server said that no letter will ever reach this recipient. `subscriberSeq` is undefined for a test letter. */
+export type Bounce = { deliveryId: number; subscriberSeq: number | undefined; code: string; reply: string };
+
+/** `paused` is the server's words while it can't be had; `retryAt` when it is tried next, in UTC milliseconds. */
+export type MailerState = { queued: number; paused: string | undefined; retryAt: number | undefined };
+
+export type Mailer = {
+  /** Call after a transaction that queued something, and when a mail setting changed. */
+  wake(): void;
+  /** Resolves when nothing that is due can be sent now: all went, or the mail server can't be had. */
+  idle(): Promise<void>;
+  /** Lets letters under way finish (10 s at most), records them, and gives back the rest. */
+  stop(): Promise<void>;
+  state(): MailerState;
+  /** Connects and signs in, sends nothing. */
+  check(): Promise<RelayCheck | { outcome: "not_configured" }>;
+};
+
+const claimSize = 100;
+const recordSize = 50;
+const recordMs = 20;
+const sliceMs = 20;
+const pauseMs = [5_000, 10_000, 30_000, 60_000, 300_000];
+const narrowMs = 60_000;
+const stopMs = 10_000;
+/** The longest sleep: a clock that was set, or a setting changed behind our back, is noticed after it. */
+const longestSleepMs = 60_000;
+const pausedSleepMs = 5_000;
+
+export function createMailer(input: {
+  db: Db;
+  keys: Keys;
+  config: Config;
+  clock: Clock;
+  log: Log;
+  letters: LetterSource;
+  onBounce: (bounce: Bounce) => void;
+}): Mailer {
+  const { db, keys, config, clock, log } = input;
+  const pace = createPace(() => performance.now());
+  const inFlight = new Set<number>();
+  let ready: ClaimedDelivery[] = [];
+  let outcomes: DeliveryOutcome[] = [];
+  let unsent: number[] = [];
+  let bounces: Bounce[] = [];
+  let road: { key: string; pool: Pool | undefined } | undefined;
+  let failures = 0;
+  let pause: { reason: string; retryAt: number; key: string } | undefined;
+  /** Fewer connections than the setting, where the server takes no more. */
+  let narrow: { most: number; until: number } | undefined;
+  let dry = true;
+  let stopping = false;
+  let gone = false;
+  let soon: NodeJS.Immediate | undefined;
+  let alarm: NodeJS.Timeout | undefined;
+  let recordTimer: NodeJS.Timeout | undefined;
+  let troubled = false;
+  let waiters: (() => void)[] = [];
+
+  const released = releaseLeases(db);
+  if (released > 0) log.info("mail.leases_released", { letters: released });
+
+  const again = () => {
+    if (!stopping) soon ??= setImmediate(turn);
+  };
+  const sleep = (ms: number, keepsProcess = false) => {
+    clearTimeout(alarm);
+    if (stopping) return;
+    alarm = setTimeout(() => {
+      dry = false;
+      again();
+    }, ms);
+    if (!keepsProcess) alarm.unref();
+  };
+
+  /** One slice of work; everything that happens asks for another. */
+  const turn = () => {
+    soon = undefined;
+    if (stopping) return;
+    try {
+      if (!troubled && !isPaused()) sendWhatMayGo();
+      if (outcomes.length + unsent.length > 0 && inFlight.size === 0 && ready.length === 0) record();
+      if (dry && !pause && ready.length === 0 && inFlight.size === 0 && !troubled) sleepUntilDue();
+    } catch (error) {
+      trouble(error);
+    }
+    settle();
+  };
+
+  const isPaused = (): boolean => {
+    if (!pause) return false;
+    const left = pause.retryAt - clock.now();
+    if (left > 0 && pause.key === relayKey(config)) {
+      sleep(Math.min(left, pausedSleepMs));
+      return true;
+    }
+    if (pause.key !== relayKey(config)) failures = 0;
+    pause = undefined;
+    dry = false;
+    return false;
+  };
+
+  const sendWhatMayGo = () => {
+    const pool = currentPool();
+    const until = performance.now() + sliceMs;
+    const rate = config.number("mail.letters_per_second");
+    while (!pause && !troubled && (!pool || inFlight.size < mostAtOnce())) {
+      if (ready.length === 0) {
+        if (dry) return;
+        ready = claimDeliveries(db, { now: clock.now(), limit: claimSize });
+        dry = ready.length < claimSize;
+        if (ready.length === 0) return;
+      }
+      const wait = pool ? pace.take(rate) : 0;
+      if (wait > 0) return sleep(wait, true);
+      const delivery = ready.shift();
+      if (delivery) begin(delivery, pool);
+      if (outcomes.length >= recordSize) record();
+      if (performance.now() > until) return again();
+    }
+  };
+
+  const mostAtOnce = (): number => {
+    if (failures > 0) return 1;
+    const most = config.number("mail.connections");
+    if (narrow && performance.now() > narrow.until) narrow = undefined;
+    return narrow ? Math.min(most, narrow.most) : most;
+  };
+
+  const currentPool = (): Pool | undefined => {
+    const key = relayKey(config);
+    if (road?.key !== key) {
+      road?.pool?.close();
+      const relay = readRelay(config);
+      road = { key, pool: relay ? createPool(relay) : undefined };
+      narrow = undefined;
+    }
+    return road.pool;
+  };
+
+  const begin = (delivery: ClaimedDelivery, pool: Pool | undefined) => {
+    const { id } = delivery;
+    let envelope: Envelope;
+    let message: Buffer;
+    try {
+      const letter = input.letters(delivery);
+      if (letter.outcome !== "send") {
+        outcomes.push({ id, outcome: letter.outcome, reason: letter.reason });
+        return;
+      }
+      message = letter.message();
+      envelope = letter.envelope;
+    } catch (error) {
+      log.error("mail.letter_failed", { deliveryId: id, error });
+      outcomes.push({ id, outcome: "deferred", reply: "Candor couldn't write this letter; its log says why." });
+      return;
+    }
+    if (!pool) {
+      outcomes.push({ id, outcome: "kept", letter: message.toString("latin1") });
+      return;
+    }
+    inFlight.add(id);
+    pool.send(envelope, message).then(
+      (result) => finish(delivery, pool, result),
+      (error) => {
+        log.error("mail.send_failed", { deliveryId: id, error });
+        finish(delivery, pool, { outcome: "deferred", reply: "Candor couldn't send this letter; its log says why." });
+      },
+    );
+  };
+
+  const finish = (delivery: ClaimedDelivery, pool: Pool, result: SendOutcome) => {
+    if (gone) return;
+    const { id } = delivery;
+    inFlight.delete(id);
+    if (result.outcome === "unreachable") {
+      cannotReach(delivery, pool, result.reply);
+    } else {
+      if (failures > 0) log.info("mail.reachable");
+      failures = 0;
+      note(delivery, result);
+    }
+    if (outcomes.length >= recordSize) record();
+    else if (outcomes.length + unsent.length > 0) recordTimer ??= setTimeout(record, recordMs);
+    again();
+  };
+
+  const note = (delivery: ClaimedDelivery, result: Exclude<SendOutcome, { outcome: "unreachable" }>) => {
+    outcomes.push({ id: delivery.id, outcome: result.outcome, reply: result.reply });
+    if (result.outcome !== "bounced") return;
+    log.info("mail.bounced", { deliveryId: delivery.id, code: result.code });
+    if (result.code === undefined || !isRecipientGone(result)) return;
+    const { id: deliveryId, subscriberSeq } = delivery;
+    bounces.push({ deliveryId, subscriberSeq, code: result.code, reply: result.reply });
+  };
+
+  const cannotReach = (delivery: ClaimedDelivery, pool: Pool, reply: string) => {
+    if (pool.open() > 0 && !stopping) {
+      // Other connections stand: the server takes no more than these. Go on with fewer.
+      narrow = { most: pool.open(), until: performance.now() + narrowMs };
+      ready.unshift(delivery);
+      return;
+    }
+    unsent.push(delivery.id, ...ready.map((waiting) => waiting.id));
+    ready = [];
+    if (pause || road?.pool !== pool) return;
+    const wait = pauseMs[Math.min(failures, pauseMs.length - 1)] ?? 5_000;
+    const detail = { words: withoutAddresses(reply), retrySeconds: wait / 1000 };
+    if (failures === 0) log.warn("mail.unreachable", detail);
+    else log.debug("mail.still_unreachable", detail);
+    failures += 1;
+    pause = { reason: reply, retryAt: clock.now() + wait, key: road.key };
+  };
+
+  const record = () => {
+    clearTimeout(recordTimer);
+    recordTimer = undefined;
+    if (outcomes.length + unsent.length === 0) return;
+    try {
+      if (unsent.length > 0) returnUnsent(db, unsent);
+      unsent = [];
+      const giveUpHours = config.number("mail.give_up_hours");
+      recordOutcomes(db, { keys, now: clock.now(), giveUpHours, outcomes });
+      outcomes = [];
+    } catch (error) {
+      return trouble(error);
+    }
+    const told = bounces;
+    bounces = [];
+    for (const bounce of told) {
+      try {
+        input.onBounce(bounce);
+      } catch (error) {
+        log.error("mail.bounce_failed", { deliveryId: bounce.deliveryId, error });
+      }
+    }
+    if (inFlight.size === 0) again();
+    settle();
+  };
+
+  /** A full disk, say. What is known stays in memory and is written when the disk takes it; nothing new leaves before. */
+  const trouble = (error: unknown) => {
+    if (!troubled) log.error("mail.queue_failed", { error });
+    troubled = true;
+    if (stopping) return;
+    setTimeout(() => {
+      troubled = false;
+      dry = false;
+      record();
+      again();
+    }, 1_000).unref();
+  };
+
+  const sleepUntilDue = () => {
+    const next = nextDueAt(db);
+    if (next === undefined) return;
+    const left = next - clock.now();
+    sleep(Math.max(1, Math.min(left, longestSleepMs)));
+  };
+
+  const isQuiet = () =>
+    inFlight.size === 0 &&
+    outcomes.length + unsent.length + ready.length === 0 &&
+    soon === undefined &&
+    (dry || pause !== undefined);
+
+  const settle = () => {
+    if (waiters.length === 0 || !(isQuiet() || stopping)) return;
+    const told = waiters;
+    waiters = [];
+    for (const tell of told) tell();
+  };
+
+  const wake = () => {
+    dry = false;
+    again();
+  };
+  return {
+    wake,
+    idle: () => {
+      if (stopping) return Promise.resolve();
+      wake();
+      return new Promise((resolve) => waiters.push(resolve));
+    },
+    stop: async () => {
+      stopping = true;
+      clearTimeout(alarm);
+      clearImmediate(soon);
+      unsent.push(...ready.map((waiting) => waiting.id));
+      ready = [];
+      const deadline = performance.now() + stopMs;
+      road?.pool?.close();
+      while (inFlight.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+      unsent.push(...inFlight);
+      record();
+      gone = true;
+      clearTimeout(recordTimer);
+      road?.pool?.abort();
+      settle();
+    },
+    state: () => {
+      const count = countQueue(db);
+      return { queued: count.queued + count.leased + count.deferred, paused: pause?.reason, retryAt: pause?.retryAt };
+    },
+    check: async () => {
+      const relay = readRelay(config);
+      return relay ? checkRelay(relay) : { outcome: "not_configured" };
+    },
+  };
+}

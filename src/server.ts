@@ -1,0 +1,224 @@
+/** Boot order from top to bottom; `stop` goes the same way back. */
+import { chmodSync, existsSync, rmSync } from "node:fs";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { BlockList, isIPv4 } from "node:net";
+import { join } from "node:path";
+import { getRequestListener } from "@hono/node-server";
+import { createAnnouncer } from "./announcements/announcer.ts";
+import { createLetters } from "./announcements/letters.ts";
+import { createApp } from "./app.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
+import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
+import { openStore } from "./db.ts";
+import type { Deps } from "./deps.ts";
+import { createEdge } from "./edge.ts";
+import { version } from "./embedded.ts";
+import { UserError } from "./errors.ts";
+import { startJobs } from "./jobs.ts";
+import { createLog, type Level } from "./log.ts";
+import { createMailer } from "./mail/mailer.ts";
+import { createRender } from "./render.ts";
+import { createPress } from "./statuspage/press.ts";
+import { quarantineSubscriber } from "./subscribers/subscribers.ts";
+import { createLimits } from "./team/limits.ts";
+
+export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
+
+export type OpenInput = {
+  /** The data folder; undefined for a house in memory. */
+  data: string | undefined;
+  keyFile?: string;
+  keys?: Deps["keys"];
+  environment: NodeJS.ProcessEnv;
+  overrides?: Partial<Record<SettingName, string | undefined>>;
+  clock?: Clock;
+  write?: (line: string) => void;
+};
+
+/** Everything but the network: what a command in process needs, and what the server begins with. */
+export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
+  const clock = input.clock ?? systemClock;
+  const keys = input.keys ?? unlockKeys(input);
+  const store = openStore({ where: input.data, keys, clock });
+  try {
+    const { db } = store;
+    const config = openConfig({ db, keys, environment: input.environment, ...(input.overrides ? { overrides: input.overrides } : {}) });
+    const log = createLog({ clock, write: input.write ?? ((line) => process.stderr.write(line)), least: config.text("log.level") as Level });
+    const render = createRender();
+    const press = createPress({ db, render, clock, log });
+    const mailer = createMailer({
+      db,
+      keys,
+      config,
+      clock,
+      log,
+      letters: createLetters({ db, keys, config, render, clock }),
+      onBounce: ({ subscriberSeq }) => {
+        if (subscriberSeq !== undefined) quarantineSubscriber(db, { seq: subscriberSeq, now: clock.now() });
+      },
+    });
+    const announcer = createAnnouncer({ db, clock, log, onQueued: () => mailer.wake() });
+    const deps: Deps = {
+      db,
+      store,
+      keys,
+      config,
+      clock,
+      log,
+      render,
+      press,
+      mailer,
+      announcer,
+      limits: createLimits(clock),
+      dataFolder: input.data,
+    };
+    const close = async () => {
+      press.stop();
+      await announcer.stop();
+      await mailer.stop();
+      store.close();
+    };
+    return { ...deps, close };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+function unlockKeys(input: OpenInput): Deps["keys"] {
+  if (input.data === undefined || input.keyFile === undefined) throw new Error("A data folder needs a key file.");
+  const keyring = join(input.data, "keyring.json");
+  if (!existsSync(keyring) && !existsSync(join(input.data, "candor.db"))) {
+    throw new UserError("not_found", `There is no Candor in ${input.data} yet. Run: candor init --data ${input.data}`);
+  }
+  return openKeyring(keyring, readKeyFile(input.keyFile));
+}
+
+export function socketPath(data: string): string {
+  return join(data, "candor.sock");
+}
+
+export async function startServer(input: OpenInput & { data: string }): Promise<RunningServer> {
+  const house = openHouse(input);
+  const { config, log, press, data } = { ...house, data: input.data };
+  const servers: Server[] = [];
+  try {
+    const app = createApp(house);
+    press.pressAll();
+    const health: RequestListener = (_request, response) => {
+      const mail = house.mailer.state();
+      const body = JSON.stringify({ ok: true, version, mail: { queued: mail.queued, paused: mail.paused ?? null } });
+      response.writeHead(200, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" }).end(body);
+    };
+    const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
+    const visitors = getRequestListener((request, env) =>
+      app.fetch(request, { peer: peerOf(env.incoming as PeerRequest, proxies), operator: false }),
+    );
+    const operator = getRequestListener((request) => app.fetch(request, { peer: "operator", operator: true }));
+
+    const socket = createServer(limits, operator);
+    servers.push(socket);
+    const path = socketPath(data);
+    rmSync(path, { force: true }); // We hold the folder's lock, so whoever left it is gone.
+    const mask = process.umask(0o177);
+    try {
+      await listen(socket, { path });
+    } finally {
+      process.umask(mask);
+    }
+    chmodSync(path, 0o600);
+
+    const web = createServer(limits, createEdge({ press, app: visitors, health }));
+    servers.push(web);
+    const address = parseListen(config.text("listen")) as { host: string; port: number };
+    await listen(web, address);
+    web.on("clientError", (_error, client) => {
+      if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    });
+    const bound = web.address() as { port: number };
+    const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
+
+    const jobs = startJobs(house);
+    house.mailer.wake();
+    house.announcer.wake();
+    log.info("server.started", { version, listen: origin, mail: config.text("mail.smtp_url") === "" ? "kept" : "smtp" });
+    return {
+      deps: house,
+      origin,
+      stop: async () => {
+        jobs.stop();
+        await Promise.all(servers.map(closeServer));
+        await house.close();
+        rmSync(path, { force: true });
+        log.info("server.stopped");
+      },
+    };
+  } catch (error) {
+    for (const server of servers) server.close();
+    await house.close();
+    throw error;
+  }
+}
+
+/** Slow clients are let go: headers within 5 s, a whole request within 10 s, idle connections after 60 s. */
+const limits = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 60_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 16_384,
+};
+
+type PeerRequest = { socket: { remoteAddress?: string }; headers: Record<string, string | string[] | undefined> };
+
+/** Who is connected; behind a trusted proxy, the last address in X-Forwarded-For that isn't one of ours. */
+export function peerOf(request: PeerRequest, proxies: BlockList): string {
+  const trusted = (address: string) => proxies.check(address, isIPv4(address) ? "ipv4" : "ipv6");
+  const plain = (address: string) => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, "");
+  const direct = plain(request.socket.remoteAddress ?? "");
+  if (!direct || !trusted(direct)) return direct;
+  const chain = String(request.headers["x-forwarded-for"] ?? "")
+    .split(",")
+    .map((part) => plain(part.trim()))
+    .filter((part) => part !== "");
+  return chain.toReversed().find((address) => !trusted(address)) ?? direct;
+}
+
+function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where)));
+    server.listen(where, () => resolve());
+  });
+}
+
+function inWords(error: NodeJS.ErrnoException, where: { path: string } | { host: string; port: number }): Error {
+  if ("path" in where) {
+    if (error.code === "EINVAL" || where.path.length > 100) {
+      return new UserError("invalid", `The path of the data folder is too long for a UNIX socket: ${where.path}. Choose a shorter one.`);
+    }
+    return new UserError("invalid", `The socket ${where.path} can't be made (${error.code}). Check the folder's owner and rights.`);
+  }
+  const address = `${where.host}:${where.port}`;
+  const advice = "Give another with --listen ADDR:PORT.";
+  if (error.code === "EADDRINUSE") {
+    return new UserError("conflict", `${address} is in use by another program. Stop that one, or give another address with --listen ADDR:PORT.`);
+  }
+  if (error.code === "EACCES") return new UserError("forbidden", `This user may not listen on ${address}. ${advice}`);
+  return new UserError("invalid", `Candor can't listen on ${address} (${error.code}). ${advice}`);
+}
+
+/** No request is cut: new ones are refused, those under way are finished, then idle connections are closed. */
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    const sweep = setInterval(() => server.closeIdleConnections(), 100);
+    const last = setTimeout(() => server.closeAllConnections(), 10_000);
+    server.once("close", () => {
+      clearInterval(sweep);
+      clearTimeout(last);
+    });
+  });
+}
+

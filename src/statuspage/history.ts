@@ -1,0 +1,60 @@
+/** The past, a month to a page, back to the month of the first incident. */
+import { eq, min } from "drizzle-orm";
+import { listComponents } from "../components/components.ts";
+import type { Db } from "../db.ts";
+import { listIncidents, type Story, tellStories } from "../incidents/stories.ts";
+import type { Page } from "../pages/pages.ts";
+import { incidents } from "../schema.ts";
+import { dateOf, startOfDay } from "./days.ts";
+import { storyView } from "./incident.ts";
+import { formatTime, frame } from "./words.ts";
+
+/** YYYY-MM from the first incident's month to this one, newest first. */
+export function historyMonths(db: Db, page: Page, now: number): string[] {
+  const first = db
+    .select({ at: min(incidents.startedAt) })
+    .from(incidents)
+    .where(eq(incidents.pageId, page.id))
+    .get();
+  const last = Temporal.PlainYearMonth.from(dateOf(now, page.timeZone).slice(0, 7));
+  const months: string[] = [];
+  let month = last;
+  const begin = Temporal.PlainYearMonth.from(dateOf(Math.min(first?.at ?? now, now), page.timeZone).slice(0, 7));
+  while (Temporal.PlainYearMonth.compare(month, begin) >= 0) {
+    months.push(month.toString());
+    month = month.subtract({ months: 1 });
+  }
+  return months;
+}
+
+/** @returns undefined for a month that the history doesn't reach */
+export function historyView(db: Db, input: { page: Page; origin: string; month: string; now: number }) {
+  const { page, origin, month, now } = input;
+  const months = historyMonths(db, page, now);
+  const index = months.indexOf(month);
+  if (index < 0) return undefined;
+  const zone = page.timeZone;
+  const from = startOfDay(`${month}-01`, zone);
+  const next = Temporal.PlainYearMonth.from(month).add({ months: 1 });
+  const until = startOfDay(`${next.toString()}-01`, zone);
+  const stories = tellStories(db, listIncidents(db, { pageId: page.id, from, until, limit: 1000 })).filter(
+    (story) => story.status !== "scheduled",
+  );
+  const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
+  const byDate = Map.groupBy(stories, (story: Story) => dateOf(story.startedAt, zone));
+  const monthName = (text: string | undefined) =>
+    text && formatTime(startOfDay(`${text}-01`, zone), zone, { month: "long", year: "numeric" });
+  const link = (text: string | undefined) => text && { path: `/history/${text}`, name: monthName(text) };
+  return {
+    ...frame(page, origin),
+    title: "History",
+    month: monthName(month),
+    older: link(months[index + 1]),
+    newer: link(months[index - 1]),
+    days: [...byDate].map(([date, list]) => ({
+      date: formatTime(startOfDay(date, zone), zone, { weekday: "long", day: "numeric", month: "long" }),
+      iso: date,
+      stories: list.map((story) => storyView(story, { zone, names })),
+    })),
+  };
+}

@@ -1,0 +1,49 @@
+/** One incident as a visitor reads it, on its own page and in lists. */
+import { listComponents } from "../components/components.ts";
+import type { Db } from "../db.ts";
+import type { Story } from "../incidents/stories.ts";
+import type { Page } from "../pages/pages.ts";
+import { markdownToHtml, firstWords } from "./markdown.ts";
+import { duration, frame, impactWords, incidentWords, moment, nameList, statusWords } from "./words.ts";
+
+export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
+  const { zone, names } = context;
+  const parts = story.componentIds.flatMap((id) => names.get(id) ?? []);
+  const latest = story.updates[0];
+  return {
+    id: story.id,
+    name: story.name,
+    maintenance: story.kind === "maintenance",
+    impact: story.impact,
+    impactWord: impactWords[story.impact],
+    status: story.status,
+    statusWord: incidentWords[story.status],
+    over: story.resolvedAt !== null,
+    started: moment(story.startedAt, zone),
+    scheduledFor: story.scheduledFor && moment(story.scheduledFor, zone),
+    scheduledUntil: story.scheduledUntil && moment(story.scheduledUntil, zone),
+    lasted: story.resolvedAt ? duration(story.resolvedAt - story.startedAt) : "",
+    parts: nameList(parts, "components"),
+    allParts: parts,
+    summary: latest ? firstWords(latest.body, 200) : "",
+    updates: story.updates.map((update) => ({
+      id: update.id,
+      statusWord: incidentWords[update.status],
+      status: update.status,
+      html: markdownToHtml(update.body),
+      text: update.body,
+      at: moment(update.displayAt, zone),
+      edited: update.updatedAt > update.createdAt,
+      affected: update.affected
+        .filter((row) => names.has(row.componentId))
+        .map((row) => ({ name: names.get(row.componentId), status: row.newStatus, statusWord: statusWords[row.newStatus] })),
+    })),
+  };
+}
+
+export function incidentView(db: Db, input: { page: Page; origin: string; story: Story }) {
+  const { page, origin, story } = input;
+  const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
+  const view = storyView(story, { zone: page.timeZone, names });
+  return { ...frame(page, origin), title: story.name, incident: view };
+}

@@ -1,0 +1,248 @@
+/**
+ * The pressed page: every public answer is rendered once per change, kept in memory in both encodings with a strong
+ * ETag, and served from there. What is fresh at once (the front page, the month of a change, the incident, the API) is
+ * pressed before the publisher gets an answer; the long past is pressed in idle moments after the start.
+ */
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import type { Clock } from "../clock.ts";
+import type { Db } from "../db.ts";
+import { asset, assetNames } from "../embedded.ts";
+import { UserError } from "../errors.ts";
+import { findIncident, listIncidents, tellStory } from "../incidents/stories.ts";
+import type { Log } from "../log.ts";
+import { findPage, listHosts, listPages, originOf } from "../pages/pages.ts";
+import type { Render } from "../render.ts";
+import { apiDocuments } from "./api-v2.ts";
+import { startOfDay, dateOf } from "./days.ts";
+import { frontView } from "./front.ts";
+import { historyMonths, historyView } from "./history.ts";
+import { incidentView } from "./incident.ts";
+import { readState } from "./state.ts";
+import { missingView, subscribeView } from "./words.ts";
+
+export type Pressed = {
+  etag: string;
+  identity: Buffer;
+  gzip: Buffer;
+  /** Raw header lists for node's writeHead, by what is answered. */
+  headers: { identity: string[]; gzip: string[]; notModified: string[] };
+  api: boolean;
+};
+
+export type Press = {
+  /** The pressed answer for a host's name and a path without query; undefined when there is none. */
+  find(host: string, path: string): Pressed | undefined;
+  /** Whether the host's name is in the table. */
+  knows(host: string): boolean;
+  /** The page that says that nothing is here. */
+  missing(host: string): Pressed | undefined;
+  /** Presses what a change of the page or of one incident touches. Call before answering whoever made the change. */
+  press(pageId: string, incidentId?: string): void;
+  /** Everything again, hosts and templates included; what is old follows in idle moments. */
+  pressAll(): void;
+  /** Presses anew what a new day made untrue. @returns whether it did */
+  pressNewDay(): boolean;
+  /** The name under which templates link an asset. */
+  assetPath(name: string): string;
+  stop(): void;
+};
+
+/** `complete`: the long past is pressed as well, so that a path that isn't here is nowhere. */
+type Shelf = { pages: Map<string, Pressed>; missing: Pressed; validUntil: number; complete: boolean };
+
+export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log }): Press {
+  const { db, render, clock, log } = input;
+  let hosts = new Map<string, string>();
+  const shelves = new Map<string, Shelf>();
+  const assets = pressAssets();
+  let idle: NodeJS.Immediate | undefined;
+
+  const html = (template: string, view: object, origin: string) =>
+    pressed(Buffer.from(render(template, { ...view, assets: assets.paths })), "text/html; charset=utf-8", htmlHeaders(origin));
+
+  const pressOne = (pageId: string, path: string): Pressed | undefined => {
+    const origin = originOf(db, pageId);
+    const incident = /^\/incidents\/([a-z0-9]{12})$/.exec(path)?.[1];
+    if (incident) {
+      try {
+        findIncident(db, { pageId, id: incident });
+      } catch (error) {
+        if (error instanceof UserError) return undefined;
+        throw error;
+      }
+      const view = incidentView(db, { page: findPage(db, pageId), origin, story: tellStory(db, { pageId, id: incident }) });
+      return html("public/incident", view, origin);
+    }
+    const month = /^\/history\/(\d{4}-\d{2})$/.exec(path)?.[1];
+    if (!month) return undefined;
+    const view = historyView(db, { page: findPage(db, pageId), origin, month, now: clock.now() });
+    return view && html("public/history", view, origin);
+  };
+
+  const pressFront = (pageId: string, known: Map<string, Pressed>): Shelf => {
+    const now = clock.now();
+    const state = readState(db, pageId);
+    const { page, origin } = state;
+    const pages = new Map(known);
+    pages.set("/", html("public/front", frontView(db, state, now), origin));
+    const month = dateOf(now, page.timeZone).slice(0, 7);
+    const history = historyView(db, { page, origin, month, now });
+    if (history) pages.set("/history", html("public/history", history, origin));
+    pages.set("/subscribe", html("public/subscribe", subscribeView(state), origin));
+    for (const [path, document] of Object.entries(apiDocuments(db, state))) {
+      pages.set(path, pressed(Buffer.from(JSON.stringify(document)), "application/json; charset=utf-8", apiHeaders(origin), true));
+    }
+    const tomorrow = Temporal.PlainDate.from(dateOf(now, page.timeZone)).add({ days: 1 }).toString();
+    return { pages, missing: html("public/missing", missingView(page, origin), origin), validUntil: startOfDay(tomorrow, page.timeZone), complete: false };
+  };
+
+  const forget = (pages: Map<string, Pressed>, pageId: string, incidentId: string) => {
+    pages.delete(`/incidents/${incidentId}`);
+    // A deleted incident may have stood in any month.
+    const { timeZone } = findPage(db, pageId);
+    try {
+      const { startedAt } = findIncident(db, { pageId, id: incidentId });
+      pages.delete(`/history/${dateOf(startedAt, timeZone).slice(0, 7)}`);
+    } catch {
+      for (const path of pages.keys()) if (path.startsWith("/history/")) pages.delete(path);
+    }
+  };
+
+  /** The long past: a few milliseconds of work per turn of the event loop. */
+  const warm = () => {
+    const paths = listPages(db).flatMap((page) => {
+      const incidents = listIncidents(db, { pageId: page.id, limit: 10_000 }).map((row) => `/incidents/${row.id}`);
+      const months = historyMonths(db, page, clock.now()).map((month) => `/history/${month}`);
+      return [...incidents, ...months].map((path) => ({ pageId: page.id, path }));
+    });
+    const step = () => {
+      const began = performance.now();
+      for (let next = paths.shift(); next; next = paths.shift()) {
+        const shelf = shelves.get(next.pageId);
+        if (shelf && !shelf.pages.has(next.path)) {
+          const one = pressOne(next.pageId, next.path);
+          if (one) shelf.pages.set(next.path, one);
+        }
+        if (performance.now() - began > 5) break;
+      }
+      idle = paths.length > 0 ? setImmediate(step) : undefined;
+      if (!idle) for (const shelf of shelves.values()) shelf.complete = true;
+    };
+    clearImmediate(idle);
+    idle = setImmediate(step);
+  };
+
+  const press = (pageId: string, incidentId?: string) => {
+    const known = shelves.get(pageId)?.pages ?? new Map<string, Pressed>();
+    // A change of names shows in every old page; they are pressed again on demand and in idle moments.
+    const kept = incidentId ? new Map(known) : new Map<string, Pressed>();
+    if (incidentId) forget(kept, pageId, incidentId);
+    const shelf = pressFront(pageId, kept);
+    if (incidentId) {
+      const one = pressOne(pageId, `/incidents/${incidentId}`);
+      if (one) shelf.pages.set(`/incidents/${incidentId}`, one);
+    }
+    shelves.set(pageId, shelf);
+    warm();
+  };
+
+  return {
+    knows: (host) => hosts.has(host),
+    find: (host, path) => {
+      const pageId = hosts.get(host);
+      if (!pageId) return undefined;
+      const shelf = shelves.get(pageId);
+      const found = shelf?.pages.get(path) ?? assets.byPath.get(path);
+      if (found || !shelf || shelf.complete) return found;
+      const one = pressOne(pageId, path);
+      if (one) shelf.pages.set(path, one);
+      return one;
+    },
+    missing: (host) => shelves.get(hosts.get(host) ?? "")?.missing,
+    press,
+    pressAll: () => {
+      hosts = new Map(listHosts(db).map((host) => [host.name, host.pageId]));
+      for (const page of listPages(db)) shelves.set(page.id, pressFront(page.id, new Map()));
+      warm();
+    },
+    pressNewDay: () => {
+      let did = false;
+      for (const [pageId, shelf] of shelves) {
+        if (clock.now() < shelf.validUntil) continue;
+        press(pageId);
+        log.info("page.new_day", { pageId });
+        did = true;
+      }
+      return did;
+    },
+    assetPath: (name) => assets.paths[name] ?? "",
+    stop: () => clearImmediate(idle),
+  };
+}
+
+/** Assets are named by their content, so that browsers may keep them for ever. */
+function pressAssets(): { byPath: Map<string, Pressed>; paths: Record<string, string> } {
+  const byPath = new Map<string, Pressed>();
+  const paths: Record<string, string> = {};
+  for (const name of assetNames()) {
+    const bytes = asset(name);
+    const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 12);
+    const [stem = "", extension = ""] = name.split(".");
+    const path = `/assets/${stem}-${hash}.${extension}`;
+    const type = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" }[extension];
+    const common = ["cache-control", "public, max-age=31536000, immutable", ...securityHeaders];
+    byPath.set(path, pressed(bytes, type ?? "application/octet-stream", common));
+    paths[stem] = path;
+  }
+  return { byPath, paths };
+}
+
+function pressed(identity: Buffer, type: string, headers: string[], api = false): Pressed {
+  const gzip = gzipSync(identity, { level: 9 });
+  const etag = `"${createHash("sha256").update(identity).digest("base64url").slice(0, 22)}"`;
+  const lasting = ["etag", etag, "vary", "accept-encoding", ...headers];
+  return {
+    etag,
+    identity,
+    gzip,
+    api,
+    headers: {
+      identity: ["content-type", type, "content-length", String(identity.length), ...lasting],
+      gzip: ["content-type", type, "content-encoding", "gzip", "content-length", String(gzip.length), ...lasting],
+      notModified: lasting,
+    },
+  };
+}
+
+/** `no-cache` means: ask again each time (a 304 is cheap); a copy may still be shown while we can't be reached. */
+const revalidate = ["cache-control", "public, no-cache, stale-if-error=86400"];
+
+const securityHeaders = ["x-content-type-options", "nosniff"];
+
+export const contentSecurityPolicy =
+  "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+export function htmlHeaders(origin: string): string[] {
+  return [
+    ...revalidate,
+    ...securityHeaders,
+    "content-security-policy",
+    contentSecurityPolicy,
+    "referrer-policy",
+    "no-referrer",
+    "cross-origin-opener-policy",
+    "same-origin",
+    "permissions-policy",
+    "camera=(), geolocation=(), microphone=()",
+    ...transportHeaders(origin),
+  ];
+}
+
+function apiHeaders(origin: string): string[] {
+  return [...revalidate, ...securityHeaders, "access-control-allow-origin", "*", ...transportHeaders(origin)];
+}
+
+function transportHeaders(origin: string): string[] {
+  return origin.startsWith("https:") ? ["strict-transport-security", "max-age=31536000"] : [];
+}

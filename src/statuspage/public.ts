@@ -1,0 +1,33 @@
+/** What visitors get: the pressed bytes, without database, template or cookie (RFC 9110 for conditional requests). */
+import type { IncomingHttpHeaders } from "node:http";
+import type { Press, Pressed } from "./press.ts";
+
+export type Answer = { status: 200 | 304; headers: string[]; body: Buffer | undefined };
+
+/** @returns undefined when nothing is pressed under this path */
+export function answerPressed(
+  press: Press,
+  request: { method: string; host: string; path: string; headers: IncomingHttpHeaders },
+): Answer | undefined {
+  const found = press.find(request.host, request.path);
+  return found && answerWith(found, request.headers);
+}
+
+export function answerWith(found: Pressed, headers: IncomingHttpHeaders): Answer {
+  const known = headers["if-none-match"];
+  if (known !== undefined && matches(known, found.etag)) return { status: 304, headers: found.headers.notModified, body: undefined };
+  const encoding = takesGzip(headers["accept-encoding"]) ? "gzip" : "identity";
+  return { status: 200, headers: found.headers[encoding], body: found[encoding] };
+}
+
+/** Weak comparison, as If-None-Match asks for (RFC 9110, 13.1.2). */
+function matches(header: string, etag: string): boolean {
+  if (header === etag || header === "*") return true;
+  return header.split(",").some((part) => part.trim().replace(/^W\//, "") === etag);
+}
+
+/** RFC 9110, 12.5.3: gzip is named, or everything is, and not with weight zero. */
+function takesGzip(header: string | string[] | undefined): boolean {
+  if (typeof header !== "string") return false;
+  return header.split(",").some((part) => /^\s*(?:gzip|\*)\s*(?:;\s*q=(?:1(?:\.0*)?|0\.\d*[1-9]\d*))?\s*$/i.test(part));
+}

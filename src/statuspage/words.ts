@@ -1,0 +1,93 @@
+/** The words and times of public pages. */
+import type { ComponentStatus, Impact, IncidentStatus } from "../schema.ts";
+import { consentSentence } from "../subscribers/subscribers.ts";
+import type { Page } from "../pages/pages.ts";
+import type { PageState } from "./state.ts";
+
+export const statusWords: Record<ComponentStatus, string> = {
+  operational: "Operational",
+  degraded_performance: "Degraded",
+  partial_outage: "Partial outage",
+  major_outage: "Major outage",
+  under_maintenance: "Maintenance",
+};
+
+export const incidentWords: Record<IncidentStatus, string> = {
+  investigating: "Investigating",
+  identified: "Identified",
+  monitoring: "Monitoring",
+  resolved: "Resolved",
+  scheduled: "Scheduled",
+  in_progress: "In progress",
+  verifying: "Verifying",
+  completed: "Completed",
+};
+
+export const impactWords: Record<Impact, string> = {
+  none: "No impact",
+  minor: "Minor",
+  major: "Major",
+  critical: "Critical",
+  maintenance: "Maintenance",
+};
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+export function formatTime(at: number, zone: string, options: Intl.DateTimeFormatOptions): string {
+  const key = `${zone}|${JSON.stringify(options)}`;
+  let format = formats.get(key);
+  if (!format) {
+    format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
+    formats.set(key, format);
+  }
+  return format.format(at);
+}
+
+/** A moment as people read it, with its zone, and as machines do. */
+export type Moment = { text: string; iso: string };
+
+export function moment(at: number, zone: string): Moment {
+  const text = formatTime(at, zone, {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+  });
+  return { text, iso: new Date(at).toISOString() };
+}
+
+/** 45 min, 3 h 20 min, 2 days. */
+export function duration(ms: number): string {
+  const minutes = Math.max(1, Math.round(ms / 60_000));
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+  return `${Math.round(hours / 24)} days`;
+}
+
+/** A, B and C; beyond three names a count. */
+export function nameList(names: string[], rest: string): string {
+  if (names.length > 3) return `${names.length} ${rest}`;
+  const last = names.at(-1) ?? "";
+  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} and ${last}`;
+}
+
+/** What every public page needs for its frame. */
+export function frame(page: Page, origin: string) {
+  return { pageName: page.name, description: page.description, supportUrl: page.supportUrl, timeZone: page.timeZone, origin };
+}
+
+export function subscribeView(state: PageState) {
+  const byGroup = Map.groupBy(state.components, (component) => component.groupId);
+  const choices = [
+    ...(byGroup.has(null) ? [{ name: "", components: byGroup.get(null) }] : []),
+    ...state.groups.map((group) => ({ name: group.name, components: byGroup.get(group.id) ?? [] })),
+  ].filter((group) => (group.components?.length ?? 0) > 0);
+  return { ...frame(state.page, state.origin), title: "Subscribe", choices, consent: consentSentence, wholePage: true };
+}
+
+export function missingView(page: Page, origin: string) {
+  return { ...frame(page, origin), title: "Nothing here" };
+}

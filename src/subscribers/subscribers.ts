@@ -1,0 +1,397 @@
+/**
+ * Subscribers: people who asked to be told. What the room promises:
+ * - nobody is active without having confirmed by a click on a page (or an operator or token vouching for them);
+ * - asking twice, or for an address that is known, paused or has left, looks the same to the asker;
+ * - an address is sent one confirmation a day and three in ninety days, whoever asks;
+ * - whoever leaves is forgotten: the address goes, only its blind index stays.
+ * Links carry a MAC of the subscriber's id, so no secret of theirs is stored.
+ */
+import { and, asc, eq, gt, inArray, isNotNull, lt, or, sql } from "drizzle-orm";
+import { type Actor, recordDeed } from "../audit/audit.ts";
+import { findComponent } from "../components/components.ts";
+import { blindIndex, isLinkMac, linkMac, seal, unseal } from "../crypto/fields.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db, Tx } from "../db.ts";
+import { UserError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { canonicalAddress, requireAddress } from "../mail/address.ts";
+import { confirmationCounts, deliveries, type SubscriberState, subscriberComponents, subscribers } from "../schema.ts";
+
+export type Subscriber = typeof subscribers.$inferSelect;
+
+const hour = 3_600_000;
+const day = 24 * hour;
+export const confirmationLifeMs = 48 * hour;
+const mostConfirmations = 3;
+const confirmationMemoryMs = 90 * day;
+
+export const consentSentence = "Mail me about incidents and maintenance on this page. I can leave at any time with one click.";
+
+/** What one asks for: everything, or some components. */
+export type Wish = { wholePage: boolean; componentIds: string[] };
+
+/**
+ * A visitor asks to subscribe. Answers nothing, because the answer must not depend on whether the address is known.
+ * Queues a confirmation letter unless the address is active already or has had its share of letters.
+ *
+ * @throws UserError for an address, component or choice that can't be
+ */
+export function requestSubscription(db: Db, input: { pageId: string; address: string; wish: Wish; keys: Keys; now: number }): void {
+  const address = requireAddress(input.address);
+  requireWish(db, input.pageId, input.wish);
+  db.transaction((tx) => {
+    const addressIndex = indexAddress(input.keys, address);
+    const known = byIndex(tx, input.pageId, addressIndex);
+    if (known && ["active", "paused"].includes(known.state)) return;
+    if (!mayConfirm(tx, { ...input, addressIndex })) return;
+    const seq = known
+      ? reopen(tx, known, { ...input, address })
+      : insertSubscriber(tx, { ...input, address, addressIndex, state: "unconfirmed", source: "form" });
+    tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, seq)).run();
+    queueConfirmation(tx, { pageId: input.pageId, seq, now: input.now });
+  });
+}
+
+/**
+ * A member, token or the operator adds somebody. With `confirm: "vouched"` they are active at once (an import of people
+ * who agreed elsewhere); otherwise they get a confirmation letter as anybody does.
+ *
+ * @throws UserError conflict when the address is subscribed already
+ */
+export function addSubscriber(
+  db: Db,
+  input: {
+    pageId: string;
+    address: string;
+    wish: Wish;
+    confirm: "by letter" | "vouched";
+    source: "api" | "cli" | "example";
+    keys: Keys;
+    now: number;
+    by: Actor;
+  },
+): Subscriber {
+  const address = requireAddress(input.address);
+  requireWish(db, input.pageId, input.wish);
+  return db.transaction((tx) => {
+    const addressIndex = indexAddress(input.keys, address);
+    const known = byIndex(tx, input.pageId, addressIndex);
+    if (known && known.state !== "unsubscribed") {
+      throw new UserError("conflict", "This address is subscribed to the page already.", { field: "email" });
+    }
+    const seq = known
+      ? reopen(tx, known, { ...input, address })
+      : insertSubscriber(tx, { ...input, address, addressIndex, state: "unconfirmed", source: input.source });
+    if (input.confirm === "vouched") {
+      tx.update(subscribers).set({ state: "active", confirmedAt: input.now, source: input.source }).where(eq(subscribers.seq, seq)).run();
+    } else {
+      tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, seq)).run();
+      mayConfirm(tx, { ...input, addressIndex });
+      queueConfirmation(tx, { pageId: input.pageId, seq, now: input.now });
+    }
+    const subscriber = bySeq(tx, seq) as Subscriber;
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "subscriber.add", subject: subscriber.id });
+    return subscriber;
+  });
+}
+
+/** The link in a confirmation letter ends in this; it holds for 48 hours and for this request alone. */
+export function confirmationToken(keys: Keys, subscriber: Subscriber): string {
+  return `${subscriber.id}.${linkMac(keys, "confirm", `${subscriber.id}|${subscriber.confirmationSentAt}`)}`;
+}
+
+/** The links in every letter end in this; it holds as long as the subscription does. */
+export function manageToken(keys: Keys, subscriberId: string): string {
+  return `${subscriberId}.${linkMac(keys, "manage", subscriberId)}`;
+}
+
+/** @throws UserError not_found for a link that is forged, spent or too old */
+export function findByConfirmation(db: Db | Tx, input: { pageId: string; token: string; keys: Keys; now: number }): Subscriber {
+  const stale = new UserError("not_found", "This link is no longer valid. Subscribe again to get a new one.");
+  const [id = "", mac = ""] = input.token.split(".");
+  const subscriber = byId(db, input.pageId, id);
+  const sentAt = subscriber?.confirmationSentAt;
+  if (!subscriber || sentAt == null || !isLinkMac(input.keys, "confirm", `${id}|${sentAt}`, mac)) throw stale;
+  if (subscriber.state === "unsubscribed" || input.now - sentAt > confirmationLifeMs) throw stale;
+  return subscriber;
+}
+
+/** @throws UserError not_found for a link that is forged or whose subscription has ended long ago */
+export function findByManageLink(db: Db | Tx, input: { pageId: string; token: string; keys: Keys }): Subscriber {
+  const [id = "", mac = ""] = input.token.split(".");
+  const subscriber = byId(db, input.pageId, id);
+  if (!subscriber || !isLinkMac(input.keys, "manage", id, mac)) {
+    throw new UserError("not_found", "This link isn't valid. Use the one at the foot of your latest letter.");
+  }
+  return subscriber;
+}
+
+/** Confirming twice is confirming once. */
+export function confirmSubscriber(db: Db, input: { pageId: string; token: string; keys: Keys; now: number }): Subscriber {
+  return db.transaction((tx) => {
+    const subscriber = findByConfirmation(tx, input);
+    if (subscriber.state !== "unconfirmed" && subscriber.state !== "quarantined") return subscriber;
+    const change = { state: "active" as const, confirmedAt: input.now, quarantinedAt: null };
+    tx.update(subscribers).set(change).where(eq(subscribers.seq, subscriber.seq)).run();
+    tx.delete(confirmationCounts)
+      .where(and(eq(confirmationCounts.pageId, input.pageId), eq(confirmationCounts.addressIndex, subscriber.addressIndex)))
+      .run();
+    const by: Actor = { kind: "subscriber", id: subscriber.id };
+    recordDeed(tx, by, input.now, { pageId: input.pageId, action: "subscriber.confirm", subject: subscriber.id });
+    return { ...subscriber, ...change };
+  });
+}
+
+export function changeWish(db: Db, input: { subscriber: Subscriber; wish: Wish; now: number; by: Actor }): void {
+  const { subscriber, wish } = input;
+  requireWish(db, subscriber.pageId, wish);
+  if (subscriber.state === "unsubscribed") throw new UserError("conflict", "You have left this page. Subscribe again to be told.");
+  db.transaction((tx) => {
+    tx.update(subscribers).set({ wholePage: wish.wholePage }).where(eq(subscribers.seq, subscriber.seq)).run();
+    chooseComponents(tx, subscriber.seq, wish);
+    recordDeed(tx, input.by, input.now, { pageId: subscriber.pageId, action: "subscriber.change", subject: subscriber.id });
+  });
+}
+
+/** Leaving is at once and for good: the address is erased and queued letters go to nobody. Leaving twice is leaving once. */
+export function unsubscribe(db: Db, input: { subscriber: Subscriber; now: number; by: Actor }): void {
+  const { subscriber } = input;
+  if (subscriber.state === "unsubscribed") return;
+  db.transaction((tx) => {
+    tx.update(subscribers)
+      .set({ state: "unsubscribed", address: null, unsubscribedAt: input.now })
+      .where(eq(subscribers.seq, subscriber.seq))
+      .run();
+    tx.delete(subscriberComponents).where(eq(subscriberComponents.subscriberSeq, subscriber.seq)).run();
+    tx.update(deliveries)
+      .set({ state: "suppressed" })
+      .where(and(eq(deliveries.subscriberSeq, subscriber.seq), inArray(deliveries.state, ["queued", "deferred", "held"])))
+      .run();
+    recordDeed(tx, input.by, input.now, { pageId: subscriber.pageId, action: "subscriber.leave", subject: subscriber.id });
+  });
+}
+
+/** Mail to the address is refused for good: no more letters until somebody subscribes it again. */
+export function quarantineSubscriber(db: Db, input: { seq: number; now: number }): void {
+  db.transaction((tx) => {
+    const subscriber = bySeq(tx, input.seq);
+    if (!subscriber || !["active", "unconfirmed", "paused"].includes(subscriber.state)) return;
+    tx.update(subscribers).set({ state: "quarantined", quarantinedAt: input.now }).where(eq(subscribers.seq, input.seq)).run();
+    recordDeed(tx, { kind: "system" }, input.now, {
+      pageId: subscriber.pageId,
+      action: "subscriber.quarantine",
+      subject: subscriber.id,
+    });
+  });
+}
+
+export function reactivateSubscriber(db: Db, input: { subscriber: Subscriber; now: number; by: Actor }): void {
+  if (input.subscriber.state !== "quarantined") {
+    throw new UserError("conflict", "Only a quarantined subscriber can be reactivated.");
+  }
+  db.transaction((tx) => {
+    const state = input.subscriber.confirmedAt ? "active" : "unconfirmed";
+    tx.update(subscribers).set({ state, quarantinedAt: null }).where(eq(subscribers.seq, input.subscriber.seq)).run();
+    const { pageId, id } = input.subscriber;
+    recordDeed(tx, input.by, input.now, { pageId, action: "subscriber.reactivate", subject: id });
+  });
+}
+
+/** Sends the confirmation letter again, within the same bounds. */
+export function resendConfirmation(db: Db, input: { subscriber: Subscriber; keys: Keys; now: number; by: Actor }): void {
+  const { subscriber } = input;
+  if (subscriber.state !== "unconfirmed") throw new UserError("conflict", "This subscriber has confirmed already.");
+  db.transaction((tx) => {
+    if (!mayConfirm(tx, { pageId: subscriber.pageId, addressIndex: subscriber.addressIndex, now: input.now })) {
+      throw new UserError("too_many", "This address was sent a confirmation today, or three of late. Wait a day.");
+    }
+    tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, subscriber.seq)).run();
+    queueConfirmation(tx, { pageId: subscriber.pageId, seq: subscriber.seq, now: input.now });
+    recordDeed(tx, input.by, input.now, { pageId: subscriber.pageId, action: "subscriber.resend", subject: subscriber.id });
+  });
+}
+
+export function findSubscriber(db: Db | Tx, input: { pageId: string; id: string }): Subscriber {
+  const subscriber = byId(db, input.pageId, input.id);
+  if (!subscriber) throw new UserError("not_found", `This page has no subscriber ${JSON.stringify(input.id)}.`);
+  return subscriber;
+}
+
+export function findByAddress(db: Db | Tx, input: { pageId: string; address: string; keys: Keys }): Subscriber | undefined {
+  return byIndex(db, input.pageId, indexAddress(input.keys, requireAddress(input.address)));
+}
+
+/** In the order they came; `after` is the number of the last one seen. */
+export function listSubscribers(
+  db: Db | Tx,
+  input: { pageId: string; states: SubscriberState[]; after?: number; limit: number; offset?: number },
+): Subscriber[] {
+  return db
+    .select()
+    .from(subscribers)
+    .where(and(eq(subscribers.pageId, input.pageId), inArray(subscribers.state, input.states), gt(subscribers.seq, input.after ?? 0)))
+    .orderBy(asc(subscribers.seq))
+    .limit(input.limit)
+    .offset(input.offset ?? 0)
+    .all();
+}
+
+export function countSubscribers(db: Db | Tx, pageId: string): Record<SubscriberState, number> {
+  const counts = { unconfirmed: 0, active: 0, paused: 0, quarantined: 0, unsubscribed: 0 };
+  const rows = db
+    .select({ state: subscribers.state, count: sql<number>`count(*)` })
+    .from(subscribers)
+    .where(eq(subscribers.pageId, pageId))
+    .groupBy(subscribers.state)
+    .all();
+  for (const row of rows) counts[row.state] = row.count;
+  return counts;
+}
+
+export function addressOf(keys: Keys, subscriber: Subscriber): string | undefined {
+  return subscriber.address ? unseal(keys, { column: "subscribers.address", row: subscriber.id }, subscriber.address) : undefined;
+}
+
+export function wishOf(db: Db | Tx, subscriber: Subscriber): Wish {
+  const rows = db
+    .select({ id: subscriberComponents.componentId })
+    .from(subscriberComponents)
+    .where(eq(subscriberComponents.subscriberSeq, subscriber.seq))
+    .all();
+  return { wholePage: subscriber.wholePage, componentIds: rows.map((row) => row.id) };
+}
+
+export function bySeq(db: Db | Tx, seq: number): Subscriber | undefined {
+  return db.select().from(subscribers).where(eq(subscribers.seq, seq)).get();
+}
+
+/** Who never confirmed goes after 48 hours; counts of letters are kept for ninety days. */
+export function forgetUnconfirmed(db: Db, input: { now: number }): number {
+  const stale = lt(subscribers.confirmationSentAt, input.now - confirmationLifeMs);
+  const never = and(eq(subscribers.state, "unconfirmed"), isNotNull(subscribers.confirmationSentAt), stale);
+  db.delete(confirmationCounts).where(lt(confirmationCounts.lastSentAt, input.now - confirmationMemoryMs)).run();
+  return db.delete(subscribers).where(never).run().changes;
+}
+
+/** The rows an announcement goes to: active, and of the whole page or of one of the components. */
+export function audienceOf(pageId: string, componentIds: string[]) {
+  const chosen =
+    componentIds.length > 0
+      ? sql`EXISTS (SELECT 1 FROM ${subscriberComponents} WHERE ${subscriberComponents.subscriberSeq} = ${subscribers.seq} AND ${inArray(subscriberComponents.componentId, componentIds)})`
+      : sql`0`;
+  return and(eq(subscribers.pageId, pageId), eq(subscribers.state, "active"), or(eq(subscribers.wholePage, true), chosen));
+}
+
+function requireWish(db: Db | Tx, pageId: string, wish: Wish): void {
+  for (const id of wish.componentIds) findComponent(db, { pageId, id });
+  if (!wish.wholePage && wish.componentIds.length === 0) {
+    throw new UserError("invalid", "Choose the whole page or at least one part of it.", { field: "components" });
+  }
+}
+
+function insertSubscriber(
+  tx: Tx,
+  input: {
+    pageId: string;
+    address: string;
+    addressIndex: Buffer;
+    wish: Wish;
+    state: SubscriberState;
+    source: Subscriber["source"];
+    keys: Keys;
+    now: number;
+  },
+): number {
+  const id = newId();
+  const { seq } = tx
+    .insert(subscribers)
+    .values({
+      id,
+      pageId: input.pageId,
+      channel: "email",
+      address: seal(input.keys, { column: "subscribers.address", row: id }, input.address),
+      addressIndex: input.addressIndex,
+      state: input.state,
+      wholePage: input.wish.wholePage,
+      source: input.source,
+      consent: consentSentence,
+      createdAt: input.now,
+    })
+    .returning({ seq: subscribers.seq })
+    .get();
+  chooseComponents(tx, seq, input.wish);
+  return seq;
+}
+
+/** Somebody who left, bounced or never confirmed asks again: the same row, the new wish, to be confirmed anew. */
+function reopen(tx: Tx, known: Subscriber, input: { address: string; wish: Wish; keys: Keys; now: number }): number {
+  tx.update(subscribers)
+    .set({
+      state: known.state === "quarantined" ? "quarantined" : "unconfirmed",
+      address: seal(input.keys, { column: "subscribers.address", row: known.id }, input.address),
+      wholePage: input.wish.wholePage,
+      consent: consentSentence,
+      confirmedAt: null,
+      unsubscribedAt: null,
+    })
+    .where(eq(subscribers.seq, known.seq))
+    .run();
+  chooseComponents(tx, known.seq, input.wish);
+  return known.seq;
+}
+
+function chooseComponents(tx: Tx, seq: number, wish: Wish): void {
+  tx.delete(subscriberComponents).where(eq(subscriberComponents.subscriberSeq, seq)).run();
+  if (wish.wholePage) return;
+  const rows = [...new Set(wish.componentIds)].map((componentId) => ({ subscriberSeq: seq, componentId }));
+  tx.insert(subscriberComponents).values(rows).run();
+}
+
+/** Counts the letter that is about to be queued. @returns false when the address has had its share */
+function mayConfirm(tx: Tx, input: { pageId: string; addressIndex: Buffer; now: number }): boolean {
+  const { pageId, addressIndex, now } = input;
+  const mine = and(eq(confirmationCounts.pageId, pageId), eq(confirmationCounts.addressIndex, addressIndex));
+  const count = tx.select().from(confirmationCounts).where(mine).get();
+  const fresh = !count || now - count.lastSentAt > confirmationMemoryMs;
+  if (!fresh && (now - count.lastSentAt < day || count.sent >= mostConfirmations)) return false;
+  const row = { sent: fresh ? 1 : count.sent + 1, lastSentAt: now };
+  tx.insert(confirmationCounts)
+    .values({ pageId, addressIndex, ...row })
+    .onConflictDoUpdate({ target: [confirmationCounts.pageId, confirmationCounts.addressIndex], set: row })
+    .run();
+  return true;
+}
+
+function queueConfirmation(tx: Tx, input: { pageId: string; seq: number; now: number }): void {
+  tx.insert(deliveries)
+    .values({
+      pageId: input.pageId,
+      kind: "confirmation",
+      subscriberSeq: input.seq,
+      state: "queued",
+      // A person waits for this one: it overtakes whatever is queued.
+      nextAttemptAt: 0,
+      createdAt: input.now,
+    })
+    .run();
+}
+
+function indexAddress(keys: Keys, address: string): Buffer {
+  return blindIndex(keys, "subscriber.email", canonicalAddress(address));
+}
+
+function byIndex(db: Db | Tx, pageId: string, addressIndex: Buffer): Subscriber | undefined {
+  return db
+    .select()
+    .from(subscribers)
+    .where(and(eq(subscribers.pageId, pageId), eq(subscribers.channel, "email"), eq(subscribers.addressIndex, addressIndex)))
+    .get();
+}
+
+function byId(db: Db | Tx, pageId: string, id: string): Subscriber | undefined {
+  return db
+    .select()
+    .from(subscribers)
+    .where(and(eq(subscribers.id, id), eq(subscribers.pageId, pageId)))
+    .get();
+}

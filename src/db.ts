@@ -42,7 +42,8 @@ export function openStore(input: { where: string | undefined; keys: Keys; clock:
     if (where) refusePlaintext(file);
     const client = new Database(file, nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {});
     try {
-      unlock(client, secret, file);
+      // The encrypting build takes no key for a database in memory, which leaves nothing on disk either.
+      if (where) unlock(client, secret, file);
       client.pragma("journal_mode=WAL");
       client.pragma("wal_autocheckpoint=0");
       client.pragma("synchronous=FULL");

@@ -138,7 +138,7 @@ export function createMailer(input: {
     const pool = currentPool();
     const until = performance.now() + sliceMs;
     const rate = config.number("mail.letters_per_second");
-    while (!pause && !troubled && (!pool || inFlight.size < mostAtOnce())) {
+    while (!pause && !troubled && (!pool || inFlight.size < mostAtOnce(pool))) {
       if (ready.length === 0) {
         if (dry) return;
         ready = claimDeliveries(db, { now: clock.now(), limit: claimSize });
@@ -154,11 +154,11 @@ export function createMailer(input: {
     }
   };
 
-  const mostAtOnce = (): number => {
-    if (failures > 0) return 1;
+  /** Doubles with the connections that stand: one letter tries whether the mail server is there at all. */
+  const mostAtOnce = (pool: Pool): number => {
     const most = config.number("mail.connections");
     if (narrow && performance.now() > narrow.until) narrow = undefined;
-    return narrow ? Math.min(most, narrow.most) : most;
+    return Math.min(most, narrow?.most ?? most, Math.max(1, 2 * pool.open()));
   };
 
   const currentPool = (): Pool | undefined => {

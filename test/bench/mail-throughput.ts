@@ -157,7 +157,7 @@ function letterSource(db: Inside["db"], keys: Inside["keys"], date: number): Let
   const read = db.$client.prepare("SELECT state, address FROM subscribers WHERE seq = ?").raw();
   return ({ id, subscriberSeq = 0 }) => {
     const row = read.get(subscriberSeq) as [string, Buffer] | undefined;
-    if (!row || row[0] !== "active") return { outcome: "suppressed", reason: "left" };
+    if (row?.[0] !== "active") return { outcome: "suppressed", reason: "left" };
     const address = unseal(keys, { column: "subscribers.address", row: subscriberSeq }, row[1]);
     const mac = linkMac(keys, "subscriber", String(subscriberSeq));
     const leave = `https://status.example.com/subscriptions/s${subscriberSeq}/${mac}/leave`;

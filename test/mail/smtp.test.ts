@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
+import type { SMTPServerOptions } from "smtp-server";
 import { composeLetter, leaveToken, manageToken } from "../../src/mail/compose.ts";
 import type { Relay } from "../../src/mail/relay.ts";
 import { checkRelay, createPool } from "../../src/mail/smtp.ts";
@@ -132,7 +133,7 @@ describe("A pool of connections", () => {
     assert.deepEqual(asked, []);
   });
 
-  it("says unreachable when nobody listens, when the server is busy, and when its greeting is no greeting", async (t) => {
+  it("says unreachable when nobody listens, when the server is busy, and when its greeting is no greeting", async () => {
     const server = createServer((socket) => void socket.end("554 no service here\r\n"));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as { port: number };
@@ -226,18 +227,14 @@ describe("TLS to the mail server", () => {
 });
 
 describe("Signing in to the mail server", () => {
-  const options = {
+  const options: SMTPServerOptions = {
     key: good.key,
     cert: good.cert,
     disabledCommands: [],
     authOptional: false,
-    onAuth: (
-      auth: { username?: string | undefined; password?: string | undefined },
-      _: unknown,
-      done: (error: Error | null, answer?: { user: string }) => void,
-    ) => {
+    onAuth: (auth, _session, done) => {
       if (auth.username === "ada" && auth.password === "p@ss:w%rd") done(null, { user: "ada" });
-      else done(Object.assign(new Error("5.7.8 Wrong password"), { responseCode: 535 }));
+      else done(refusal(535, "5.7.8 Wrong password"));
     },
   };
 

@@ -10,20 +10,15 @@ import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
 import { countQueue } from "./ledger.ts";
 import { createPace } from "./pace.ts";
-import {
-  type ClaimedDelivery,
-  claimDeliveries,
-  type DeliveryOutcome,
-  nextDueAt,
-  recordOutcomes,
-  releaseLeases,
-  returnUnsent,
-} from "./queue.ts";
+import { createPool, type Envelope, type Pool } from "./pool.ts";
+import { type ClaimedDelivery, claimDeliveries, nextDueAt, releaseLeases } from "./queue.ts";
+import { type Bounce, createRecorder } from "./recorder.ts";
 import { readRelay, relayKey } from "./relay.ts";
 import { isRecipientGone, type SendOutcome, withoutAddresses } from "./replies.ts";
-import { checkRelay, createPool, type Envelope, type Pool, type RelayCheck } from "./smtp.ts";
+import { checkRelay, type RelayCheck } from "./smtp.ts";
 
 export type { ClaimedDelivery } from "./queue.ts";
+export type { Bounce } from "./recorder.ts";
 
 export type PreparedLetter =
   | { outcome: "send"; envelope: Envelope; message: () => Buffer }
@@ -31,9 +26,6 @@ export type PreparedLetter =
 
 /** Asked right before a letter leaves, so that who left meanwhile gets none. The same delivery must give the same Message-ID. */
 export type LetterSource = (delivery: ClaimedDelivery) => PreparedLetter;
-
-/** The mail server said that no letter will ever reach this recipient. `subscriberSeq` is undefined for a test letter. */
-export type Bounce = { deliveryId: number; subscriberSeq: number | undefined; code: string; reply: string };
 
 /** `paused` is the server's words while it can't be had; `retryAt` when it is tried next, in UTC milliseconds. */
 export type MailerState = { queued: number; paused: string | undefined; retryAt: number | undefined };
@@ -51,8 +43,6 @@ export type Mailer = {
 };
 
 const claimSize = 100;
-const recordSize = 50;
-const recordMs = 20;
 const sliceMs = 20;
 const pauseMs = [5_000, 10_000, 30_000, 60_000, 300_000];
 const narrowMs = 60_000;
@@ -74,9 +64,6 @@ export function createMailer(input: {
   const pace = createPace(() => performance.now());
   const inFlight = new Set<number>();
   let ready: ClaimedDelivery[] = [];
-  let outcomes: DeliveryOutcome[] = [];
-  let unsent: number[] = [];
-  let bounces: Bounce[] = [];
   let road: { key: string; pool: Pool | undefined } | undefined;
   let failures = 0;
   let pause: { reason: string; retryAt: number; key: string } | undefined;
@@ -87,7 +74,6 @@ export function createMailer(input: {
   let gone = false;
   let soon: NodeJS.Immediate | undefined;
   let alarm: NodeJS.Timeout | undefined;
-  let recordTimer: NodeJS.Timeout | undefined;
   let troubled = false;
   let waiters: (() => void)[] = [];
 
@@ -113,7 +99,7 @@ export function createMailer(input: {
     if (stopping) return;
     try {
       if (!troubled && !isPaused()) sendWhatMayGo();
-      if (outcomes.length + unsent.length > 0 && inFlight.size === 0 && ready.length === 0) record();
+      if (inFlight.size === 0 && ready.length === 0) recorder.write();
       if (dry && !pause && ready.length === 0 && inFlight.size === 0 && !troubled) sleepUntilDue();
     } catch (error) {
       trouble(error);
@@ -149,7 +135,6 @@ export function createMailer(input: {
       if (wait > 0) return sleep(wait, true);
       const delivery = ready.shift();
       if (delivery) begin(delivery, pool);
-      if (outcomes.length >= recordSize) record();
       if (performance.now() > until) return again();
     }
   };
@@ -179,18 +164,18 @@ export function createMailer(input: {
     try {
       const letter = input.letters(delivery);
       if (letter.outcome !== "send") {
-        outcomes.push({ id, outcome: letter.outcome, reason: letter.reason });
+        recorder.note({ id, outcome: letter.outcome, reason: letter.reason });
         return;
       }
       message = letter.message();
       envelope = letter.envelope;
     } catch (error) {
       log.error("mail.letter_failed", { deliveryId: id, error });
-      outcomes.push({ id, outcome: "deferred", reply: "Candor couldn't write this letter; its log says why." });
+      recorder.note({ id, outcome: "deferred", reply: "Candor couldn't write this letter; its log says why." });
       return;
     }
     if (!pool) {
-      outcomes.push({ id, outcome: "kept", letter: message.toString("latin1") });
+      recorder.note({ id, outcome: "kept", letter: message.toString("latin1") });
       return;
     }
     inFlight.add(id);
@@ -214,18 +199,18 @@ export function createMailer(input: {
       failures = 0;
       note(delivery, result);
     }
-    if (outcomes.length >= recordSize) record();
-    else if (outcomes.length + unsent.length > 0) recordTimer ??= setTimeout(record, recordMs);
     again();
   };
 
   const note = (delivery: ClaimedDelivery, result: Exclude<SendOutcome, { outcome: "unreachable" }>) => {
-    outcomes.push({ id: delivery.id, outcome: result.outcome, reply: result.reply });
-    if (result.outcome !== "bounced") return;
-    log.info("mail.bounced", { deliveryId: delivery.id, code: result.code });
-    if (result.code === undefined || !isRecipientGone(result)) return;
-    const { id: deliveryId, subscriberSeq } = delivery;
-    bounces.push({ deliveryId, subscriberSeq, code: result.code, reply: result.reply });
+    const { id, subscriberSeq } = delivery;
+    const { outcome, reply } = result;
+    let bounce: Bounce | undefined;
+    if (result.outcome === "bounced") {
+      log.info("mail.bounced", { deliveryId: id, code: result.code });
+      if (isRecipientGone(result)) bounce = { deliveryId: id, subscriberSeq, code: result.code ?? "", reply };
+    }
+    recorder.note({ id, outcome, reply }, bounce);
   };
 
   const cannotReach = (delivery: ClaimedDelivery, pool: Pool, reply: string) => {
@@ -235,7 +220,7 @@ export function createMailer(input: {
       ready.unshift(delivery);
       return;
     }
-    unsent.push(delivery.id, ...ready.map((waiting) => waiting.id));
+    recorder.giveBack([delivery.id, ...ready.map((waiting) => waiting.id)]);
     ready = [];
     if (pause || road?.pool !== pool) return;
     const wait = pauseMs[Math.min(failures, pauseMs.length - 1)] ?? 5_000;
@@ -246,41 +231,16 @@ export function createMailer(input: {
     pause = { reason: reply, retryAt: clock.now() + wait, key: road.key };
   };
 
-  const record = () => {
-    clearTimeout(recordTimer);
-    recordTimer = undefined;
-    if (outcomes.length + unsent.length === 0) return;
-    try {
-      if (unsent.length > 0) returnUnsent(db, unsent);
-      unsent = [];
-      const giveUpHours = config.number("mail.give_up_hours");
-      recordOutcomes(db, { keys, now: clock.now(), giveUpHours, outcomes });
-      outcomes = [];
-    } catch (error) {
-      return trouble(error);
-    }
-    const told = bounces;
-    bounces = [];
-    for (const bounce of told) {
-      try {
-        input.onBounce(bounce);
-      } catch (error) {
-        log.error("mail.bounce_failed", { deliveryId: bounce.deliveryId, error });
-      }
-    }
-    if (inFlight.size === 0) again();
-    settle();
-  };
-
   /** A full disk, say. What is known stays in memory and is written when the disk takes it; nothing new leaves before. */
   const trouble = (error: unknown) => {
-    if (!troubled) log.error("mail.queue_failed", { error });
+    if (troubled) return;
+    log.error("mail.queue_failed", { error });
     troubled = true;
     if (stopping) return;
     setTimeout(() => {
       troubled = false;
       dry = false;
-      record();
+      recorder.write();
       again();
     }, 1_000).unref();
   };
@@ -294,7 +254,7 @@ export function createMailer(input: {
 
   const isQuiet = () =>
     inFlight.size === 0 &&
-    outcomes.length + unsent.length + ready.length === 0 &&
+    recorder.waiting() + ready.length === 0 &&
     soon === undefined &&
     (dry || pause !== undefined);
 
@@ -305,6 +265,14 @@ export function createMailer(input: {
     for (const tell of told) tell();
   };
 
+  const recorder = createRecorder({
+    ...{ db, keys, config, clock, log },
+    onBounce: input.onBounce,
+    onTrouble: trouble,
+    onWritten: () => {
+      if (inFlight.size === 0) again();
+    },
+  });
   const wake = () => {
     dry = false;
     again();
@@ -320,15 +288,15 @@ export function createMailer(input: {
       stopping = true;
       clearTimeout(alarm);
       clearImmediate(soon);
-      unsent.push(...ready.map((waiting) => waiting.id));
+      recorder.giveBack(ready.map((waiting) => waiting.id));
       ready = [];
       const deadline = performance.now() + stopMs;
       road?.pool?.close();
       while (inFlight.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
-      unsent.push(...inFlight);
-      record();
+      recorder.giveBack([...inFlight]);
+      recorder.write();
       gone = true;
-      clearTimeout(recordTimer);
+      recorder.stop();
       road?.pool?.abort();
       settle();
     },

@@ -4,11 +4,9 @@
  * process owns the database, so a lease found at boot is a dead one's.
  */
 
-import { eq } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
-import type { Db, Tx } from "../db.ts";
-import { deliveries } from "../schema.ts";
+import type { Db } from "../db.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -162,20 +160,6 @@ export function nextDueAt(db: Db): number | undefined {
   const select = db.$client.prepare("SELECT min(next_attempt_at) FROM deliveries WHERE state = ?").pluck();
   const times = ["queued", "deferred"].map((state) => select.get(state) as number | null).filter((at) => at !== null);
   return times.length === 0 ? undefined : Math.min(...times);
-}
-
-/** A letter to an address that is nobody's subscription: a test. It goes before announcements. */
-export function enqueueTest(db: Db, input: { keys: Keys; pageId: string; address: string; now: number }): number {
-  return db.transaction((tx: Tx) => {
-    const row = tx
-      .insert(deliveries)
-      .values({ pageId: input.pageId, kind: "test", state: "queued", nextAttemptAt: 0, createdAt: input.now })
-      .returning({ id: deliveries.id })
-      .get();
-    const address = seal(input.keys, { column: "deliveries.address", row: row.id }, input.address);
-    tx.update(deliveries).set({ address }).where(eq(deliveries.id, row.id)).run();
-    return row.id;
-  });
 }
 
 /** The recipient of a letter that names no subscriber. */

@@ -185,6 +185,27 @@ describe("The mailer", () => {
     assert.deepEqual(server.received.flatMap((letter) => letter.to).toSorted(), many(150).toSorted());
   });
 
+  it("stops sending while outcomes can't be written, and writes them when they can, sending none twice", async (t) => {
+    const server = await startMailServer(t);
+    const house = openMailHouse(t);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${server.port}`);
+    house.set("mail.connections", "3");
+    const ids = house.queue(...many(200));
+    house.db.$client.exec(
+      "CREATE TEMP TRIGGER full BEFORE UPDATE ON deliveries WHEN new.state = 'sent' BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+    );
+    const mailer = house.open();
+    const idle = mailer.idle();
+    while (!house.lines.some((line) => line.includes("mail.queue_failed")))
+      await new Promise((go) => setTimeout(go, 5));
+    await new Promise((go) => setTimeout(go, 100));
+    assert.ok(server.received.length < 100, `${server.received.length} letters left though none could be recorded`);
+    house.db.$client.exec("DROP TRIGGER full");
+    await idle;
+    assert.ok(ids.every((id) => house.delivery(id).state === "sent"));
+    assert.deepEqual(server.received.flatMap((letter) => letter.to).toSorted(), many(200).toSorted());
+  });
+
   it("sends again what a dead process had leased", async (t) => {
     const server = await startMailServer(t);
     const house = openMailHouse(t);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { eq } from "drizzle-orm";
+import { seal } from "../../src/crypto/fields.ts";
 import {
   countQueue,
   dropDelivery,
@@ -14,7 +15,6 @@ import {
   claimDeliveries,
   type DeliveryOutcome,
   deliveryAddress,
-  enqueueTest,
   nextDueAt,
   recordOutcomes,
   releaseLeases,
@@ -28,6 +28,13 @@ const hour = 60 * minute;
 
 function record(house: MailHouse, ...outcomes: DeliveryOutcome[]): void {
   recordOutcomes(house.db, { keys: house.keys, now: house.clock.now(), giveUpHours: 24, outcomes });
+}
+function queueTest(house: MailHouse): number {
+  const row = { pageId: "page", kind: "test", state: "queued", nextAttemptAt: 0, createdAt: start } as const;
+  const { id } = house.db.insert(deliveries).values(row).returning().get();
+  const address = seal(house.keys, { column: "deliveries.address", row: id }, "me@example.com");
+  house.db.update(deliveries).set({ address }).where(eq(deliveries.id, id)).run();
+  return id;
 }
 function claim(house: MailHouse, limit = 100): number[] {
   return claimDeliveries(house.db, { now: house.clock.now(), limit }).map((one) => one.id);
@@ -47,13 +54,13 @@ describe("The queue", () => {
     const house = openMailHouse(t);
     const ids = house.queue("a@example.com", "b@example.com");
     house.clock.pass(minute);
-    const test = enqueueTest(house.db, { keys: house.keys, pageId: "page", address: "me@example.com", now: start });
+    const test = queueTest(house);
     assert.deepEqual(claim(house), [test, ...ids]);
   });
 
   it("opens the sealed address of a test letter", (t) => {
     const house = openMailHouse(t);
-    enqueueTest(house.db, { keys: house.keys, pageId: "page", address: "me@example.com", now: start });
+    queueTest(house);
     const [claimed] = claimDeliveries(house.db, { now: start, limit: 1 });
     assert.ok(claimed);
     assert.equal(claimed.kind, "test");

@@ -3,8 +3,9 @@ import { createServer } from "node:net";
 import { describe, it } from "node:test";
 import type { SMTPServerOptions } from "smtp-server";
 import { composeLetter, leaveToken, manageToken } from "../../src/mail/compose.ts";
+import { createPool } from "../../src/mail/pool.ts";
 import type { Relay } from "../../src/mail/relay.ts";
-import { checkRelay, createPool } from "../../src/mail/smtp.ts";
+import { checkRelay } from "../../src/mail/smtp.ts";
 import { makeCertificate, refusal, startMailServer } from "./mail-server.ts";
 
 const good = makeCertificate();

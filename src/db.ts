@@ -44,12 +44,12 @@ export function openStore(input: { where: string | undefined; keys: Keys; clock:
     try {
       // The encrypting build takes no key for a database in memory, which leaves nothing on disk either.
       if (where) unlock(client, secret, file);
-      client.pragma("journal_mode=WAL");
-      client.pragma("wal_autocheckpoint=0");
-      client.pragma("synchronous=FULL");
-      client.pragma("temp_store=MEMORY");
-      client.pragma("cell_size_check=ON");
-      client.pragma("trusted_schema=OFF");
+      client.pragma("journal_mode=WAL", { simple: true });
+      client.pragma("wal_autocheckpoint=0", { simple: true });
+      client.pragma("synchronous=FULL", { simple: true });
+      client.pragma("temp_store=MEMORY", { simple: true });
+      client.pragma("cell_size_check=ON", { simple: true });
+      client.pragma("trusted_schema=OFF", { simple: true });
       const db = drizzle(client, { schema }) as Db;
       const snapshot = (target: string) => {
         client.prepare("VACUUM INTO ?").run(target);
@@ -60,7 +60,7 @@ export function openStore(input: { where: string | undefined; keys: Keys; clock:
       return {
         db,
         snapshot,
-        checkpoint: () => void client.pragma("wal_checkpoint(PASSIVE)"),
+        checkpoint: () => void client.pragma("wal_checkpoint(PASSIVE)", { simple: true }),
         walBytes: () => (where && existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0),
         close: () => {
           client.close();
@@ -88,7 +88,7 @@ function takeLock(where: string): () => void {
     ...(nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {}),
   });
   try {
-    lock.pragma("journal_mode=MEMORY");
+    lock.pragma("journal_mode=MEMORY", { simple: true });
     lock.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     lock.close();
@@ -123,8 +123,8 @@ function refusePlaintext(file: string): void {
 
 /** The cipher comes before the key; the key never stands in SQL text; only a read tells whether it was right. */
 function unlock(client: Database.Database, secret: Buffer, file: string): void {
-  client.pragma("cipher='sqlcipher'");
-  client.pragma("legacy=4");
+  client.pragma("cipher='sqlcipher'", { simple: true });
+  client.pragma("legacy=4", { simple: true });
   const answer = (client as unknown as Cipher).key(Buffer.from(`raw:${secret.toString("hex")}`));
   if (answer !== 0) throw new Error("The database refused its key.");
   try {
@@ -151,7 +151,7 @@ function migrate(db: Db, beforeChange: (from: number) => void): void {
   if (newest > known) {
     throw new UserError("invalid", "This database was written by a newer Candor. Run that version; nothing was changed.");
   }
-  client.pragma("foreign_keys=OFF");
+  client.pragma("foreign_keys=OFF", { simple: true });
   if (newest < known) {
     if (newest > 0) beforeChange(newest);
     const session = (db as unknown as { session: unknown }).session;
@@ -161,7 +161,7 @@ function migrate(db: Db, beforeChange: (from: number) => void): void {
     const broken = client.prepare("PRAGMA foreign_key_check").raw().all();
     if (broken.length > 0) throw new Error(`A migration left ${broken.length} rows without their parent.`);
   }
-  client.pragma("foreign_keys=ON");
+  client.pragma("foreign_keys=ON", { simple: true });
 }
 
 function snapshotBefore(where: string, snapshot: (file: string) => void, from: number, clock: Clock): void {

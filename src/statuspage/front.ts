@@ -2,7 +2,7 @@
 import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { listIncidents, type Story, tellStories } from "../incidents/stories.ts";
-import type { ComponentStatus } from "../schema.ts";
+import type { ComponentStatus, Impact } from "../schema.ts";
 import { dateOf, type Day, drawDays, lastDays, readChanges, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
 import type { PageState } from "./state.ts";
@@ -24,24 +24,29 @@ export function frontView(db: Db, state: PageState, now: number) {
       description: component.description,
       status: component.status,
       statusWord: statusWords[component.status],
-      days: strip(drawn, zone),
-      history: component.showcase,
+      days: component.showcase ? strip(drawn, zone) : undefined,
     };
   };
   const shown = state.components.filter((component) => !component.onlyShowIfDegraded || component.status !== "operational");
   const byGroup = Map.groupBy(shown, (component) => component.groupId);
   const groups = [
-    { name: "", description: null, worst: "operational" as ComponentStatus, components: (byGroup.get(null) ?? []).map(componentView) },
+    { name: "", description: null, components: (byGroup.get(null) ?? []).map(componentView) },
     ...state.groups.map((group) => {
       const members = byGroup.get(group.id) ?? [];
       const worst = worstOf(members.map((member) => member.status));
-      return { name: group.name, description: group.description, worst, components: members.map(componentView) };
+      // A long page shows where it hurts and folds the rest.
+      const open = shown.length <= 30 || worst !== "operational";
+      const status = { status: worst, statusWord: statusWords[worst] };
+      return { name: group.name, description: group.description, open, ...status, components: members.map(componentView) };
     }),
   ].filter((group) => group.components.length > 0);
+  const { headline, also } = sentence(state);
   return {
     ...frame(page, origin),
-    title: "",
-    ...sentence(state),
+    title: headline.replace(/\.$/, ""),
+    headline,
+    also,
+    icon: iconOf[state.indicator],
     indicator: state.indicator,
     updated: moment(state.updatedAt, zone),
     open: state.open.map((story) => storyView(story, { zone, names })),
@@ -50,6 +55,15 @@ export function frontView(db: Db, state: PageState, now: number) {
     past: pastView(db, state, { now, names }),
   };
 }
+
+/** Which status' icon stands beside the headline. */
+const iconOf: Record<Impact, ComponentStatus> = {
+  none: "operational",
+  minor: "degraded_performance",
+  major: "partial_outage",
+  critical: "major_outage",
+  maintenance: "under_maintenance",
+};
 
 /** The state in words before it is a colour: what is broken, by name. */
 function sentence(state: PageState): { headline: string; also: string } {
@@ -79,29 +93,31 @@ function say(names: string[], status: "major_outage" | "partial_outage" | "degra
 }
 
 /**
- * One path per status instead of a rectangle per day: quiet days are the strip's own background. The worse the day, the
- * taller the bar, so that colour never speaks alone.
+ * The last 90 days as a skyline: quiet days are one low pattern, the worse a day the taller its bar, so that colour never
+ * speaks alone. One path per status instead of a rectangle per day keeps twenty of them within the first kilobytes.
  */
 function strip(days: Day[], zone: string) {
-  const tall: Partial<Record<ComponentStatus | "unknown", number>> = {
-    unknown: 24,
-    under_maintenance: 6,
-    degraded_performance: 10,
-    partial_outage: 17,
+  const tall: Partial<Record<ComponentStatus, number>> = {
+    under_maintenance: 11,
+    degraded_performance: 14,
+    partial_outage: 19,
     major_outage: 24,
   };
   const paths = new Map<string, string>();
   days.forEach((day, index) => {
-    const kind = day.worst ?? "unknown";
-    const height = tall[kind];
-    if (height) paths.set(kind, `${paths.get(kind) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`);
+    const height = day.worst && tall[day.worst];
+    if (height) paths.set(day.worst as string, `${paths.get(day.worst as string) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`);
   });
   const troubled = days.filter((day) => day.worst && day.worst !== "operational");
   const said = troubled.map((day) => {
     const date = formatTime(startOfDay(day.date, zone), zone, { day: "numeric", month: "short" });
     return `${date}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
   });
+  const known = days.findIndex((day) => day.worst !== undefined);
+  const from = known < 0 ? days.length * 5 : known * 5;
   return {
+    from,
+    width: days.length * 5 - from,
     paths: [...paths].map(([kind, d]) => ({ kind, d })),
     said: said.length === 0 ? "No trouble in the last 90 days." : `Trouble on ${said.length} of the last 90 days. ${said.join("; ")}.`,
   };
@@ -112,8 +128,8 @@ function pastView(db: Db, state: PageState, input: { now: number; names: Map<str
   const zone = state.page.timeZone;
   const { dates, starts } = lastDays(input.now, zone, pastDays);
   const list = listIncidents(db, { pageId: state.page.id, from: starts[0] as number, limit: 200 });
-  const ended = tellStories(db, list).filter((story) => story.resolvedAt !== null);
-  const byDate = Map.groupBy(ended, (story: Story) => dateOf(story.startedAt, zone));
+  const begun = tellStories(db, list).filter((story) => story.status !== "scheduled");
+  const byDate = Map.groupBy(begun, (story: Story) => dateOf(story.startedAt, zone));
   return dates.toReversed().map((date) => ({
     date: formatTime(startOfDay(date, zone), zone, { weekday: "long", day: "numeric", month: "long" }),
     iso: date,

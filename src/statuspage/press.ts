@@ -19,7 +19,7 @@ import { frontView } from "./front.ts";
 import { historyMonths, historyView } from "./history.ts";
 import { incidentView } from "./incident.ts";
 import { readState } from "./state.ts";
-import { missingView, subscribeView } from "./words.ts";
+import { frame, missingView, subscribeView } from "./words.ts";
 
 export type Pressed = {
   etag: string;
@@ -90,6 +90,8 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     const history = historyView(db, { page, origin, month, now });
     if (history) pages.set("/history", html("public/history", history, origin));
     pages.set("/subscribe", html("public/subscribe", subscribeView(state), origin));
+    pages.set("/subscribe/sent", html("public/sent", { ...frame(page, origin), title: "Check your inbox" }, origin));
+    pages.set("/unsubscribed", html("public/left", { ...frame(page, origin), title: "You have left" }, origin));
     for (const [path, document] of Object.entries(apiDocuments(db, state))) {
       pages.set(path, pressed(Buffer.from(JSON.stringify(document)), "application/json; charset=utf-8", apiHeaders(origin), true));
     }

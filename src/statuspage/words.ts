@@ -79,12 +79,14 @@ export function frame(page: Page, origin: string) {
   return { pageName: page.name, description: page.description, supportUrl: page.supportUrl, timeZone: page.timeZone, origin };
 }
 
-export function subscribeView(state: PageState) {
+export function subscribeView(state: Pick<PageState, "page" | "origin" | "components" | "groups">) {
   const byGroup = Map.groupBy(state.components, (component) => component.groupId);
-  const choices = [
-    ...(byGroup.has(null) ? [{ name: "", components: byGroup.get(null) }] : []),
-    ...state.groups.map((group) => ({ name: group.name, components: byGroup.get(group.id) ?? [] })),
-  ].filter((group) => (group.components?.length ?? 0) > 0);
+  const choices = [{ id: null, name: "" }, ...state.groups]
+    .map((group) => ({
+      name: group.name,
+      components: (byGroup.get(group.id) ?? []).map(({ id, name }) => ({ id, name, chosen: false })),
+    }))
+    .filter((group) => group.components.length > 0);
   return { ...frame(state.page, state.origin), title: "Subscribe", choices, consent: consentSentence, wholePage: true };
 }
 

@@ -1,6 +1,151 @@
+/**
+ * What visitors do about being told: ask, confirm, choose, leave. No cookie: the link in the letter is the authority. A
+ * GET changes nothing anywhere, because mail scanners open links; each change is a button on the page that opens.
+ */
+import { listComponents, listGroups } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
-import type { Route } from "../http.ts";
+import { UserError } from "../errors.ts";
+import { type Ctx, type Form, readForm, readText, type Route, seeOther } from "../http.ts";
+import { frame, subscribeView } from "../statuspage/words.ts";
+import { networkOf } from "./network.ts";
+import {
+  addressOf,
+  changeWish,
+  confirmSubscriber,
+  findByConfirmation,
+  findByManageLink,
+  manageToken,
+  requestSubscription,
+  type Subscriber,
+  unsubscribe,
+  type Wish,
+  wishOf,
+} from "./subscribers.ts";
 
-export function subscriberPublic(_deps: Deps): Route[] {
-  return [];
+const hour = 3_600_000;
+
+export function subscriberPublic(deps: Deps): Route[] {
+  const { db, keys, clock, config } = deps;
+  const page = (c: Ctx, template: string, view: object, status: 200 | 422 = 200) => {
+    const assets = { candor: deps.press.assetPath("candor") };
+    return c.html(deps.render(template, { ...frame(c.get("page"), c.get("host").origin), assets, ...view }), status);
+  };
+  const withChoices = (c: Ctx) => {
+    const { id } = c.get("page");
+    const state = { page: c.get("page"), origin: c.get("host").origin };
+    return subscribeView({ ...state, components: listComponents(db, id), groups: listGroups(db, id) });
+  };
+  const byToken = (c: Ctx) => findByManageLink(db, { pageId: c.get("page").id, token: c.req.param("token") ?? "", keys });
+  const leave = (subscriber: Subscriber) => {
+    unsubscribe(db, { subscriber, now: clock.now(), by: { kind: "subscriber", id: subscriber.id } });
+  };
+
+  const subscribe = async (c: Ctx) => {
+    const form = await readForm(c);
+    const most = config.number("subscribe.per_network_per_hour");
+    const wish = wishFrom(form);
+    try {
+      deps.limits.take(`subscribe|${networkOf(c.env.peer)}`, { most, perMs: hour }, "Too many subscriptions came from your network. Try again later.");
+      // A field that people don't see: who fills it in is a program, and learns nothing.
+      if (form.one("website") === "") {
+        requestSubscription(db, { pageId: c.get("page").id, address: form.one("email"), wish, keys, now: clock.now() });
+        deps.mailer.wake();
+      }
+      return seeOther(c, "/subscribe/sent");
+    } catch (error) {
+      if (!(error instanceof UserError) || error.fault === "too_many") throw error;
+      const view = { ...withChoices(c), ...wishView(withChoices(c), wish), email: form.one("email"), error: errorView(error) };
+      return page(c, "public/subscribe", view, 422);
+    }
+  };
+
+  const showConfirm = (c: Ctx) => {
+    const token = c.req.param("token") ?? "";
+    findByConfirmation(db, { pageId: c.get("page").id, token, keys, now: clock.now() });
+    return page(c, "public/confirm", { title: "Confirm your subscription", token });
+  };
+  const confirm = (c: Ctx) => {
+    const token = c.req.param("token") ?? "";
+    const subscriber = confirmSubscriber(db, { pageId: c.get("page").id, token, keys, now: clock.now() });
+    return seeOther(c, `/subscription/${manageToken(keys, subscriber.id)}?confirmed`);
+  };
+
+  const showSubscription = (c: Ctx) => {
+    const subscriber = byToken(c);
+    if (subscriber.state === "unsubscribed") return seeOther(c, "/unsubscribed");
+    const choices = withChoices(c);
+    return page(c, "public/subscription", {
+      ...choices,
+      ...wishView(choices, wishOf(db, subscriber)),
+      title: "Your subscription",
+      address: addressOf(keys, subscriber),
+      token: c.req.param("token"),
+      confirmed: c.req.query("confirmed") !== undefined,
+      saved: c.req.query("saved") !== undefined,
+    });
+  };
+  const changeSubscription = async (c: Ctx) => {
+    const subscriber = byToken(c);
+    const wish = wishFrom(await readForm(c));
+    try {
+      changeWish(db, { subscriber, wish, now: clock.now(), by: { kind: "subscriber", id: subscriber.id } });
+      return seeOther(c, `/subscription/${c.req.param("token")}?saved`);
+    } catch (error) {
+      if (!(error instanceof UserError) || error.fault !== "invalid") throw error;
+      const choices = withChoices(c);
+      const address = addressOf(keys, subscriber);
+      const view = { ...choices, ...wishView(choices, wish), title: "Your subscription", address, token: c.req.param("token"), error: errorView(error) };
+      return page(c, "public/subscription", view, 422);
+    }
+  };
+
+  return [
+    { method: "POST", path: "/subscribe", enter: { who: "anyone" }, run: subscribe },
+    { method: "GET", path: "/subscribe/confirm/:token", enter: { who: "link" }, run: showConfirm },
+    { method: "POST", path: "/subscribe/confirm/:token", enter: { who: "link" }, run: confirm },
+    { method: "GET", path: "/subscription/:token", enter: { who: "link" }, run: showSubscription },
+    { method: "POST", path: "/subscription/:token", enter: { who: "link" }, run: changeSubscription },
+    {
+      method: "GET",
+      path: "/unsubscribe/:token",
+      enter: { who: "link" },
+      run: (c) => {
+        const subscriber = byToken(c);
+        if (subscriber.state === "unsubscribed") return seeOther(c, "/unsubscribed");
+        return page(c, "public/leave", { title: "Leave", token: c.req.param("token"), address: addressOf(keys, subscriber) });
+      },
+    },
+    {
+      method: "POST",
+      path: "/unsubscribe/:token",
+      enter: { who: "link" },
+      run: async (c) => {
+        leave(byToken(c));
+        // RFC 8058: the mail program's POST wants a plain success and follows nothing. Its body may be of either form type.
+        const oneClick = (await readText(c)).includes("One-Click");
+        return oneClick ? c.text("You have left.\n") : seeOther(c, "/unsubscribed");
+      },
+    },
+  ];
+}
+
+function wishFrom(form: Form): Wish {
+  const componentIds = form.all("components");
+  const wholePage = form.one("scope") !== "some";
+  return { wholePage, componentIds: wholePage ? [] : componentIds };
+}
+
+function wishView(choices: ReturnType<typeof subscribeView>, wish: Wish) {
+  const chosen = new Set(wish.componentIds);
+  return {
+    wholePage: wish.wholePage,
+    choices: choices.choices.map((group) => ({
+      ...group,
+      components: group.components.map((component) => ({ ...component, chosen: chosen.has(component.id) })),
+    })),
+  };
+}
+
+function errorView(error: UserError) {
+  return { email: error.field === "email" ? error.message : "", components: error.field === "components" ? error.message : "", any: error.message };
 }

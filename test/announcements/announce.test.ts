@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { eq, sql } from "drizzle-orm";
+import { countAudience, decideHeld, expandSlice, outcomeOf } from "../../src/announcements/announcements.ts";
+import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
+import { announcements, deliveries, subscribers } from "../../src/schema.ts";
+import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
+import { type House, openTestHouse } from "../support/house.ts";
+import { linksIn, readLetter } from "../support/letterbox.ts";
+
+const by = { kind: "system" as const };
+
+function add(house: House, address: string, componentIds: string[] = []) {
+  const { db, keys, clock } = house.deps;
+  const wish = { wholePage: componentIds.length === 0, componentIds };
+  return addSubscriber(db, { pageId: house.page.id, address, wish, confirm: "vouched", source: "api", keys, now: clock.now(), by });
+}
+
+function open(house: House, components: Record<string, any>, notify = true, burstFactor = 5) {
+  const input = { pageId: house.page.id, name: "Trouble", body: "Words.", components, notify, burstFactor, now: house.deps.clock.now(), by };
+  return openIncident(house.deps.db, input);
+}
+
+test("each subscriber concerned gets exactly one letter about an update", async () => {
+  const house = await openTestHouse();
+  const { db } = house.deps;
+  for (let index = 0; index < 1234; index++) add(house, `all${index}@example.com`);
+  for (let index = 0; index < 40; index++) add(house, `api${index}@example.com`, [house.parts.API, house.parts.Search]);
+  for (let index = 0; index < 40; index++) add(house, `shop${index}@example.com`, [house.parts.Checkout]);
+  const gone = add(house, "gone@example.com");
+  unsubscribe(db, { subscriber: gone, now: 0, by });
+  assert.equal(countAudience(db, { pageId: house.page.id, componentIds: [house.parts.API, house.parts.Search] }), 1274);
+  const { update } = open(house, { [house.parts.API]: "partial_outage", [house.parts.Search]: "degraded_performance" });
+  add(house, "late@example.com");
+  await house.deps.announcer.idle();
+  const rows = db.select({ seq: deliveries.subscriberSeq }).from(deliveries).all();
+  assert.equal(rows.length, 1274);
+  assert.equal(new Set(rows.map((row) => row.seq)).size, 1274);
+  assert.equal(outcomeOf(db, update.id)?.announcement.state, "expanded");
+  await house.close();
+});
+
+test("a crash between two slices neither loses nor repeats a letter", async () => {
+  const house = await openTestHouse();
+  for (let index = 0; index < 1200; index++) add(house, `s${index}@example.com`);
+  open(house, {});
+  const { db } = house.deps;
+  const now = house.deps.clock.now();
+  assert.equal(expandSlice(db, { now }), 500);
+  // The same slice again, as if the cursor had been lost.
+  db.update(announcements).set({ cursor: 0 }).run();
+  while (expandSlice(db, { now }) !== undefined);
+  assert.equal(db.select({ count: sql<number>`count(*)` }).from(deliveries).get()?.count, 1200);
+  await house.close();
+});
+
+test("a burst is held with its reason, tells nobody, and goes out when a person says so", async () => {
+  const house = await openTestHouse();
+  const { db } = house.deps;
+  for (let index = 0; index < 60; index++) add(house, `s${index}@example.com`);
+  open(house, {}, true, 1);
+  open(house, {}, true, 1);
+  await house.settle();
+  const held = db.select().from(announcements).where(eq(announcements.state, "held")).get();
+  assert.match(held?.reason ?? "", /120 letters within an hour for 60 subscribers/);
+  assert.equal(db.select().from(deliveries).all().length, 60);
+  decideHeld(db, { pageId: house.page.id, id: held?.id as number, decision: "send", now: house.deps.clock.now(), by });
+  await house.settle();
+  assert.equal(db.select().from(deliveries).all().length, 120);
+  assert.throws(() => decideHeld(db, { pageId: house.page.id, id: held?.id as number, decision: "drop", now: 0, by }), /isn't held/);
+  await house.close();
+});
+
+test("an update that is posted silently tells nobody", async () => {
+  const house = await openTestHouse();
+  add(house, "a@example.com");
+  const { incident } = open(house, {}, false);
+  const now = house.deps.clock.now();
+  postUpdate(house.deps.db, { pageId: house.page.id, incidentId: incident.id, body: "More.", components: {}, notify: false, burstFactor: 5, now, by });
+  await house.settle();
+  assert.equal(house.deps.db.select().from(deliveries).all().length, 0);
+  await house.close();
+});
+
+test("the letter says the state and the part, reads as text, and leads to the incident and to the reader's own settings", async () => {
+  const house = await openTestHouse();
+  const { db } = house.deps;
+  add(house, "reader@example.com");
+  const evil = "Zahlungen fällt aus\u202e <b>&";
+  const { incident } = openIncident(db, {
+    pageId: house.page.id,
+    name: evil,
+    body: "**Bold** and <script>alert(1)</script> and a [link](https://example.com).",
+    components: { [house.parts.Checkout]: "partial_outage" },
+    notify: true,
+    burstFactor: 5,
+    now: house.deps.clock.now(),
+    by,
+  });
+  await house.settle();
+  const letter = await readLetter(house, db.select().from(deliveries).get()?.id as number);
+  assert.equal(letter.subject, `Investigating: ${evil} (Checkout)`);
+  assert.equal(letter.to, "reader@example.com");
+  assert.match(letter.text, /Checkout: Partial outage/);
+  assert.match(letter.html, /<strong>Bold<\/strong> and &lt;script&gt;/);
+  assert.doesNotMatch(letter.html, /<script>|<b>&/);
+  const links = linksIn(letter);
+  assert.ok(links.includes(`/incidents/${incident.id}`));
+  const manage = links.find((link) => link.startsWith("/subscription/")) as string;
+  assert.match((await house.visit(manage)).text, /reader@example\.com/);
+  assert.ok(letter.html.includes(`https://status.example.com${manage}`));
+  assert.doesNotMatch(letter.raw, /[^\r]\n/);
+  for (const line of letter.raw.split("\r\n")) assert.ok(line.length <= 998);
+  await house.close();
+});
+

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { test } from "node:test";
+import { BlockList } from "node:net";
+import { parseNetworks } from "../../src/config.ts";
+import { peerOf } from "../../src/server.ts";
+import { networkOf } from "../../src/subscribers/network.ts";
+import { type House, openTestHouse } from "../support/house.ts";
+
+const good = "Host: status.example.com\r\n";
+
+const cases: [what: string, request: string, status: number][] = [
+  ["an ordinary request", `GET / HTTP/1.1\r\n${good}\r\n`, 200],
+  ["a host in capitals with a port and a dot", "GET / HTTP/1.1\r\nHost: STATUS.example.com.:8443\r\n\r\n", 200],
+  ["no host", "GET / HTTP/1.1\r\n\r\n", 400],
+  ["two hosts", `GET / HTTP/1.1\r\n${good}Host: evil.test\r\n\r\n`, 400],
+  ["the same host twice", `GET / HTTP/1.1\r\n${good}${good}\r\n`, 400],
+  ["an unknown host", "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n", 421],
+  ["a host with a user", "GET / HTTP/1.1\r\nHost: a@status.example.com\r\n\r\n", 400],
+  ["a host with a path", "GET / HTTP/1.1\r\nHost: status.example.com/x\r\n\r\n", 400],
+  ["an empty host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", 400],
+  ["an absolute target for another host", `GET http://evil.test/ HTTP/1.1\r\n${good}\r\n`, 400],
+  ["an absolute target for this host", `GET http://status.example.com/ HTTP/1.1\r\n${good}\r\n`, 400],
+  ["an asterisk", `OPTIONS * HTTP/1.1\r\n${good}\r\n`, 400],
+  ["TRACE", `TRACE / HTTP/1.1\r\n${good}\r\n`, 405],
+  ["HTTP/1.0", `GET / HTTP/1.0\r\n${good}\r\n`, 505],
+  ["HTTP/2.0 in words", `GET / HTTP/2.0\r\n${good}\r\n`, 505],
+  ["a body on GET", `GET / HTTP/1.1\r\n${good}Content-Length: 5\r\n\r\nhello`, 400],
+  ["a chunked body on GET", `GET / HTTP/1.1\r\n${good}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+  ["both lengths", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+  ["two lengths", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`, 400],
+  ["a negative length", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: -1\r\n\r\n`, 400],
+  ["an upgrade", `GET / HTTP/1.1\r\n${good}Upgrade: h2c\r\n\r\n`, 400],
+  ["a compressed body", `POST /subscribe HTTP/1.1\r\n${good}Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx`, 415],
+  ["a space before the colon", "GET / HTTP/1.1\r\nHost : status.example.com\r\n\r\n", 400],
+  ["a bare line feed in a header", `GET / HTTP/1.1\nHost: status.example.com\n\n`, 400],
+  ["a folded header", `GET / HTTP/1.1\r\n${good}X: a\r\n b\r\n\r\n`, 400],
+  ["a NUL in a header", `GET / HTTP/1.1\r\n${good}X: a\0b\r\n\r\n`, 400],
+  ["a very long address", `GET /${"a".repeat(9000)} HTTP/1.1\r\n${good}\r\n`, 400],
+  ["a header of 20 kB", `GET / HTTP/1.1\r\n${good}X: ${"a".repeat(20_000)}\r\n\r\n`, 400],
+  ["a path that climbs", `GET /../../etc/passwd HTTP/1.1\r\n${good}\r\n`, 404],
+  ["a path that climbs in disguise", `GET /assets/%2e%2e%2fpackage.json HTTP/1.1\r\n${good}\r\n`, 404],
+];
+
+for (const [what, request, status] of cases) {
+  test(`${what} gets one answer, ${status}`, async () => {
+    const house = await openTestHouse();
+    const answer = await speak(house, request);
+    const found = [...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code));
+    assert.deepEqual(found, [status === 400 && found[0] === 431 ? 431 : status], answer.slice(0, 200));
+    if (status !== 200 && status !== 404) assert.match(answer, /^connection: close\r$/im);
+    await house.close();
+  });
+}
+
+test("who is behind a trusted proxy is known, and nobody can claim to be somebody else", () => {
+  const request = (remoteAddress: string, forwarded?: string) => ({
+    socket: { remoteAddress },
+    headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded },
+  });
+  const none = new BlockList();
+  assert.equal(peerOf(request("198.51.100.7", "203.0.113.9"), none), "198.51.100.7");
+  const proxies = parseNetworks("10.0.0.0/8, ::1") as BlockList;
+  assert.equal(peerOf(request("10.1.1.1", "203.0.113.9"), proxies), "203.0.113.9");
+  assert.equal(peerOf(request("::ffff:10.1.1.1", "1.2.3.4, 203.0.113.9, 10.2.2.2"), proxies), "203.0.113.9");
+  assert.equal(peerOf(request("198.51.100.7", "203.0.113.9"), proxies), "198.51.100.7");
+  assert.equal(peerOf(request("::1"), proxies), "::1");
+});
+
+test("a customer's /64 counts as one network, however it is written", () => {
+  assert.equal(networkOf("192.0.2.1"), "192.0.2.1");
+  const one = networkOf("2001:db8:0:1::5");
+  for (const same of ["2001:db8:0:1:ffff::1", "2001:0DB8:0000:0001:0:0:0:9"]) assert.equal(networkOf(same), one);
+  assert.notEqual(networkOf("2001:db8:0:2::5"), one);
+  assert.equal(networkOf("::1"), "0:0:0:0::/64");
+});
+
+function speak(house: House, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(house.port, "127.0.0.1", () => socket.write(request, "latin1"));
+    let answer = "";
+    socket.setTimeout(1500, () => socket.destroy());
+    socket.on("data", (chunk) => {
+      answer += chunk.toString("latin1");
+      setTimeout(() => socket.end(), 100);
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(answer));
+  });
+}

@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
+import { request } from "node:http";
+import { test } from "node:test";
+import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
+import { addHost } from "../../src/pages/pages.ts";
+import { host, type House, monday, openTestHouse } from "../support/house.ts";
+
+const by = { kind: "system" as const };
+const hour = 3_600_000;
+
+function open(house: House, fields: { name: string; components: Record<string, any>; body?: string }) {
+  const now = house.deps.clock.now();
+  const { incident } = openIncident(house.deps.db, { pageId: house.page.id, body: "We look into it.", notify: false, burstFactor: 5, now, by, ...fields });
+  house.deps.press.press(house.page.id, incident.id);
+  return incident;
+}
+
+test("the headline names what is broken, and the change is there at the next request", async () => {
+  const house = await openTestHouse();
+  assert.match((await house.visit("/")).text, /<h1>All systems are operational\.<\/h1>/);
+  const incident = open(house, { name: "Payments fail", components: { [house.parts.Checkout]: "major_outage", [house.parts.Search]: "degraded_performance" } });
+  const front = (await house.visit("/")).text;
+  assert.match(front, /<h1>Checkout is down\.<\/h1>/);
+  assert.match(front, /Search is degraded\./);
+  assert.match(front, /<title>Checkout is down – Acme<\/title>/);
+  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1>Payments fail<\/h1>/);
+  const now = house.deps.clock.now();
+  postUpdate(house.deps.db, {
+    pageId: house.page.id,
+    incidentId: incident.id,
+    status: "resolved",
+    body: "Fixed.",
+    components: { [house.parts.Checkout]: "operational", [house.parts.Search]: "operational" },
+    notify: false,
+    burstFactor: 5,
+    now,
+    by,
+  });
+  house.deps.press.press(house.page.id, incident.id);
+  assert.match((await house.visit("/")).text, /All systems are operational\./);
+  assert.match((await house.visit("/history")).text, /Payments fail/);
+  await house.close();
+});
+
+test("a page is served in both encodings with a strong tag, and not again when it is known", async () => {
+  const house = await openTestHouse();
+  const plain = await house.visit("/");
+  const tag = plain.headers.etag as string;
+  assert.match(tag, /^"[\w-]+"$/);
+  for (const accepted of ["gzip", "br, gzip;q=0.5", "*"]) {
+    const bytes = await raw(house.port, "/", { "accept-encoding": accepted });
+    assert.equal(bytes.headers["content-encoding"], "gzip");
+    assert.equal(gunzipSync(bytes.body).toString("utf8"), plain.text);
+  }
+  for (const accepted of ["br", "gzip;q=0", "gzip;q=0.0, br", ""]) {
+    assert.equal((await raw(house.port, "/", { "accept-encoding": accepted })).headers["content-encoding"], undefined);
+  }
+  for (const known of [tag, `W/${tag}`, `"other", ${tag}`, "*"]) {
+    const again = await house.visit("/", { headers: { "if-none-match": known } });
+    assert.equal(again.status, 304);
+    assert.equal(again.text, "");
+    assert.equal(again.headers.etag, tag);
+  }
+  assert.equal((await house.visit("/", { headers: { "if-none-match": '"other"' } })).status, 200);
+  const head = await house.visit("/", { method: "HEAD" });
+  assert.equal(head.text, "");
+  assert.equal(head.headers["content-length"], plain.headers["content-length"]);
+  await house.close();
+});
+
+test("public pages are served while the database can't be read", async () => {
+  const house = await openTestHouse();
+  const incident = open(house, { name: "Payments fail", components: { [house.parts.API]: "partial_outage" } });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  house.deps.db.$client.close();
+  for (const path of ["/", "/history", "/subscribe", `/incidents/${incident.id}`, "/history/2026-11", "/api/v2/summary.json"]) {
+    assert.equal((await house.visit(path)).status, 200, path);
+  }
+});
+
+test("a new day is drawn without any change, in the page's own zone", async () => {
+  const house = await openTestHouse();
+  const before = (await house.visit("/")).text;
+  assert.match(before, /Monday 23 November/);
+  house.pass(13 * hour + 59 * 60_000); // 23:59 in Berlin
+  assert.equal(house.deps.press.pressNewDay(), false);
+  house.pass(60_000);
+  assert.equal(house.deps.press.pressNewDay(), true);
+  assert.match((await house.visit("/")).text, /Tuesday 24 November/);
+  assert.equal(house.deps.clock.now(), monday + 14 * hour);
+  await house.close();
+});
+
+test("what is written shows as text: markup in titles and updates never becomes markup", async () => {
+  const house = await openTestHouse();
+  const evil = `<script>alert(1)</script><img src=x onerror=alert(1)>"'&`;
+  const incident = open(house, { name: evil, body: `${evil}\n\n[a](javascript:alert(1)) [b](https://example.com)`, components: { [house.parts.API]: "major_outage" } });
+  for (const path of ["/", "/history", `/incidents/${incident.id}`]) {
+    const { text } = await house.visit(path);
+    assert.doesNotMatch(text, /<script>alert|<img src=x|href="javascript:/i, path);
+  }
+  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<a href="https:\/\/example\.com" rel="nofollow noopener noreferrer">b<\/a>/);
+  await house.close();
+});
+
+test("the first view of a page with 20 components is at most 14 kB in three requests", async () => {
+  const house = await openTestHouse();
+  const { createComponent } = await import("../../src/components/components.ts");
+  for (let index = 0; index < 17; index++) {
+    createComponent(house.deps.db, { pageId: house.page.id, name: `Component number ${index}`, description: "Does what it should", now: monday - 100 * 24 * hour, by });
+  }
+  for (let index = 0; index < 3; index++) open(house, { name: `Incident ${index}`, body: "Some of you can't sign in. ".repeat(10), components: { [house.parts.API]: "partial_outage" } });
+  house.deps.press.pressAll();
+  const front = await raw(house.port, "/", { "accept-encoding": "gzip" });
+  const html = gunzipSync(front.body).toString("utf8");
+  const linked = [...html.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(([, path]) => path as string);
+  assert.equal(linked.length, 2, "one stylesheet and one script");
+  let bytes = front.body.length;
+  for (const path of linked.filter((one) => one.endsWith(".css"))) bytes += (await raw(house.port, path, { "accept-encoding": "gzip" })).body.length;
+  assert.ok(bytes <= 14_000, `${bytes} bytes`);
+  await house.close();
+});
+
+test("every public answer forbids inline script and style, framing and sniffing", async () => {
+  const house = await openTestHouse();
+  for (const path of ["/", "/history", "/nothing", "/subscription/x.y", "/subscribe/sent"]) {
+    const { headers, text } = await house.visit(path);
+    const policy = String(headers["content-security-policy"]);
+    assert.match(policy, /default-src 'none'/, path);
+    assert.doesNotMatch(policy, /unsafe/, path);
+    assert.equal(headers["x-content-type-options"], "nosniff", path);
+    assert.equal(headers["referrer-policy"], "no-referrer", path);
+    assert.doesNotMatch(text, / style="| on[a-z]+="|<style|<script>/, path);
+  }
+  await house.close();
+});
+
+test("a page with a host of its own on plain http promises no TLS", async () => {
+  const house = await openTestHouse();
+  addHost(house.deps.db, { pageId: house.page.id, host: "http://127.0.0.1:8080", now: monday + 1, by });
+  house.deps.press.pressAll();
+  assert.equal((await house.visit("/", { host: "127.0.0.1:8080" })).status, 200);
+  assert.ok((await house.visit("/", { host })).headers["strict-transport-security"]);
+  await house.close();
+});
+
+function raw(port: number, path: string, headers: Record<string, string>): Promise<{ headers: any; body: Buffer }> {
+  return new Promise((resolve, reject) => {
+    request({ port, path, headers: { host, ...headers }, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk) => chunks.push(chunk));
+      response.on("end", () => resolve({ headers: response.headers, body: Buffer.concat(chunks) }));
+    })
+      .on("error", reject)
+      .end();
+  });
+}

@@ -18,6 +18,7 @@ import { UserError } from "./errors.ts";
 import { startJobs } from "./jobs.ts";
 import { createLog, type Level } from "./log.ts";
 import { createMailer } from "./mail/mailer.ts";
+import { watchPauses } from "./pauses.ts";
 import { createRender } from "./render.ts";
 import { createPress } from "./statuspage/press.ts";
 import { quarantineSubscriber } from "./subscribers/subscribers.ts";
@@ -106,9 +107,15 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   try {
     const app = createApp(house);
     press.pressAll();
+    const pauses = watchPauses();
     const health: RequestListener = (_request, response) => {
       const mail = house.mailer.state();
-      const body = JSON.stringify({ ok: true, version, mail: { queued: mail.queued, paused: mail.paused ?? null } });
+      const body = JSON.stringify({
+        ok: true,
+        version,
+        mail: { queued: mail.queued, paused: mail.paused !== undefined },
+        worstPauseMs: pauses.worstMs(),
+      });
       response.writeHead(200, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" }).end(body);
     };
     const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
@@ -148,6 +155,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       origin,
       stop: async () => {
         jobs.stop();
+        pauses.stop();
         await Promise.all(servers.map(closeServer));
         await house.close();
         rmSync(path, { force: true });

@@ -1,0 +1,45 @@
+/**
+ * `npm run bench`: every figure as a ratio in one run, with its bar. Needs dist/candor (npm run build), and Debian's wrk,
+ * postfix (smtp-sink, smtp-source) and taskset. Times on a shared machine vary; ratios are medians of alternating rounds.
+ */
+import { existsSync } from "node:fs";
+import { needs } from "../support/need.ts";
+import { measureMail } from "./mail-throughput.ts";
+import { measurePage, measureSize } from "./page-speed.ts";
+import { measurePublishing } from "./publish-speed.ts";
+import { buildWorld, executable } from "./world.ts";
+
+let failed = 0;
+function say(what: string, value: number, bar: { least?: number; most?: number }, unit = "", detail = ""): void {
+  const met = (bar.least === undefined || value >= bar.least) && (bar.most === undefined || value <= bar.most);
+  if (!met) failed += 1;
+  const wanted = bar.least === undefined ? `at most ${bar.most}${unit}` : `at least ${bar.least}${unit}`;
+  console.log(`${met ? "met    " : "NOT MET"}  ${what}: ${value.toFixed(2)}${unit} (bar: ${wanted})${detail ? `  ${detail}` : ""}`);
+}
+
+const missing = needs("wrk", "smtp-sink", "smtp-source", "taskset");
+if (missing) throw new Error(`The benchmarks: ${missing}`);
+if (!existsSync(executable)) throw new Error("Build the executable first: npm run build");
+
+const small = await buildWorld({ components: 20, incidents: 30, subscribers: 0, port: 18_100 });
+const large = await buildWorld({ components: 200, incidents: 1000, subscribers: 0, port: 18_110 });
+const page = await measurePage(small);
+const rates = `${Math.round(page.candor)} of ${Math.round(page.bare)} requests/s`;
+say("public page, part of a bare node:http server", page.page, { least: 0.85 }, "", rates);
+say("304, part of a bare server", page.notModified, { least: 0.9 });
+say("p99, times a bare server's", page.p99, { most: 2 }, "×");
+say("200 components and 1,000 incidents, part of 20 and 30", await measureSize(small, large), { least: 0.95 });
+say("executable, start to first answer", page.firstAnswerMs, { most: 200 }, " ms");
+say("resident memory, idle", page.idleMb, { most: 110 }, " MB");
+say("resident memory, at load", page.loadedMb, { most: 160 }, " MB");
+
+const crowd = await buildWorld({ components: 20, incidents: 30, subscribers: 100_000, port: 18_120 });
+const publishing = await measurePublishing(crowd);
+say("publishing to 100,000, the publisher's wait", publishing.answerMs, { most: 300 }, " ms");
+say("longest pause of the event loop meanwhile", publishing.worstPauseMs, { most: 50 }, " ms");
+say("page p99 meanwhile, times idle", publishing.p99Ratio, { most: 3 }, "×", `${publishing.busyP99Ms.toFixed(1)} of ${publishing.idleP99Ms.toFixed(1)} ms`);
+
+const mail = await measureMail();
+const { ratio = 0, candor = 0, source = 0 } = mail;
+say("letters to smtp-sink, part of smtp-source", ratio, { least: 0.25 }, "", `${Math.round(candor)} of ${Math.round(source)} letters/s`);
+process.exitCode = failed === 0 ? 0 : 1;

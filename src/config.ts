@@ -176,7 +176,10 @@ export function openConfig(input: {
   const { db, keys, environment, overrides = {} } = input;
   const stored = new Map<string, string>();
   for (const row of db.select().from(settingsTable).all()) {
-    stored.set(row.name, row.secret ? unseal(keys, { column: "settings.secret", row: row.name }, row.secret) : (row.value ?? ""));
+    stored.set(
+      row.name,
+      row.secret ? unseal(keys, { column: "settings.secret", row: row.name }, row.secret) : (row.value ?? ""),
+    );
   }
   for (const name of settingNames) {
     const given = overrides[name] ?? environment[variableOf(name)];
@@ -189,7 +192,14 @@ export function openConfig(input: {
     const flag = overrides[name];
     const variable = environment[variableOf(name)];
     const kept = stored.get(name);
-    const from = flag !== undefined ? "flag" : variable !== undefined ? "environment" : kept !== undefined ? "database" : "default";
+    const from =
+      flag !== undefined
+        ? "flag"
+        : variable !== undefined
+          ? "environment"
+          : kept !== undefined
+            ? "database"
+            : "default";
     return {
       name,
       value: flag ?? variable ?? kept ?? definition.default,
@@ -210,7 +220,10 @@ export function openConfig(input: {
       check(name, value);
       const secret = definitionOf(name).secret ? seal(keys, { column: "settings.secret", row: name }, value) : null;
       const row = { value: secret ? null : value, secret, updatedAt: now };
-      db.insert(settingsTable).values({ name, ...row }).onConflictDoUpdate({ target: settingsTable.name, set: row }).run();
+      db.insert(settingsTable)
+        .values({ name, ...row })
+        .onConflictDoUpdate({ target: settingsTable.name, set: row })
+        .run();
       stored.set(name, value);
     },
     unset: (given) => {
@@ -228,7 +241,9 @@ function variableOf(name: SettingName): string {
 function requireName(given: string): SettingName {
   if (Object.hasOwn(definitions, given)) return given as SettingName;
   const nearest = settingNames.toSorted((a, b) => distance(given, a) - distance(given, b))[0];
-  throw new UserError("invalid", `There is no setting ${JSON.stringify(given)}. Did you mean ${nearest}?`, { field: "name" });
+  throw new UserError("invalid", `There is no setting ${JSON.stringify(given)}. Did you mean ${nearest}?`, {
+    field: "name",
+  });
 }
 
 function check(name: SettingName, value: string): void {
@@ -240,9 +255,11 @@ function check(name: SettingName, value: string): void {
   if (definition.kind === "number") {
     const number = Number(value);
     const { least = 0, most = Number.MAX_SAFE_INTEGER } = definition;
-    if (!/^\d+$/.test(value) || number < least || number > most) complain(`Give a whole number from ${least} to ${most}.`);
+    if (!/^\d+$/.test(value) || number < least || number > most)
+      complain(`Give a whole number from ${least} to ${most}.`);
   }
-  if (definition.choices && !definition.choices.includes(value)) complain(`Give one of: ${definition.choices.join(", ")}.`);
+  if (definition.choices && !definition.choices.includes(value))
+    complain(`Give one of: ${definition.choices.join(", ")}.`);
   const wrong = definition.check?.(value);
   if (wrong) complain(wrong);
 }
@@ -301,7 +318,10 @@ export type BootOptions = { data: string; keyFile: string };
  * Where the data folder and the key lie: flags, then CANDOR_DATA and CANDOR_KEY_FILE, then a systemd credential named
  * candor.key, then ./data and the file beside it.
  */
-export function bootOptions(flags: { data?: string | undefined; keyFile?: string | undefined }, environment: NodeJS.ProcessEnv): BootOptions {
+export function bootOptions(
+  flags: { data?: string | undefined; keyFile?: string | undefined },
+  environment: NodeJS.ProcessEnv,
+): BootOptions {
   const data = flags.data ?? environment.CANDOR_DATA ?? "./data";
   const credential = environment.CREDENTIALS_DIRECTORY ? `${environment.CREDENTIALS_DIRECTORY}/candor.key` : undefined;
   const keyFile = flags.keyFile ?? environment.CANDOR_KEY_FILE ?? credential ?? `${data.replace(/[/\\]+$/, "")}.key`;

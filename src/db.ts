@@ -10,8 +10,8 @@ import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3"
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { Clock } from "./clock.ts";
 import type { Keys } from "./crypto/keyring.ts";
-import { UserError } from "./errors.ts";
 import { migrations, nativeAddon } from "./embedded.ts";
+import { UserError } from "./errors.ts";
 import * as schema from "./schema.ts";
 
 export type Db = BetterSQLite3Database<typeof schema> & { $client: Database.Database };
@@ -100,7 +100,10 @@ function takeLock(where: string): () => void {
 
 export class FolderInUse extends UserError {
   constructor(where: string) {
-    super("conflict", `Another Candor is using the data folder ${where}. Stop it first, or name another folder with --data.`);
+    super(
+      "conflict",
+      `Another Candor is using the data folder ${where}. Stop it first, or name another folder with --data.`,
+    );
   }
 }
 
@@ -149,14 +152,18 @@ function migrate(db: Db, beforeChange: (from: number) => void): void {
     : 0;
   const known = migrations.at(-1)?.folderMillis ?? 0;
   if (newest > known) {
-    throw new UserError("invalid", "This database was written by a newer Candor. Run that version; nothing was changed.");
+    throw new UserError(
+      "invalid",
+      "This database was written by a newer Candor. Run that version; nothing was changed.",
+    );
   }
   client.pragma("foreign_keys=OFF", { simple: true });
   if (newest < known) {
     if (newest > 0) beforeChange(newest);
     const session = (db as unknown as { session: unknown }).session;
-    const dialect = (db as unknown as { dialect: { migrate(list: MigrationMeta[], session: unknown, config: object): void } })
-      .dialect;
+    const dialect = (
+      db as unknown as { dialect: { migrate(list: MigrationMeta[], session: unknown, config: object): void } }
+    ).dialect;
     dialect.migrate(migrations, session, {});
     const broken = client.prepare("PRAGMA foreign_key_check").raw().all();
     if (broken.length > 0) throw new Error(`A migration left ${broken.length} rows without their parent.`);
@@ -175,11 +182,19 @@ function snapshotBefore(where: string, snapshot: (file: string) => void, from: n
 
 function asUserError(error: unknown, file: string): unknown {
   const code = (error as { code?: string }).code ?? "";
-  if (code === "SQLITE_CANTOPEN" || code === "SQLITE_READONLY" || code.startsWith("SQLITE_CANTOPEN") || code === "EACCES") {
+  if (
+    code === "SQLITE_CANTOPEN" ||
+    code === "SQLITE_READONLY" ||
+    code.startsWith("SQLITE_CANTOPEN") ||
+    code === "EACCES"
+  ) {
     return new UserError("invalid", `${file} can't be opened for writing. Check the folder's owner and rights.`);
   }
   if (code === "SQLITE_FULL" || code === "ENOSPC") {
-    return new UserError("invalid", `The disk that holds ${file} is full. Make room and start again; nothing was lost.`);
+    return new UserError(
+      "invalid",
+      `The disk that holds ${file} is full. Make room and start again; nothing was lost.`,
+    );
   }
   return error;
 }

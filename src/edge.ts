@@ -18,7 +18,8 @@ export function createEdge(input: { press: Press; app: RequestListener; health: 
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
     const host = nameOf(request.headers.host as string);
-    if (!input.press.knows(host)) return refuse(response, { status: 421, words: "This server has no page under that host name." });
+    if (!input.press.knows(host))
+      return refuse(response, { status: 421, words: "This server has no page under that host name." });
     if (request.method === "GET" || request.method === "HEAD") {
       const answer = answerPressed(input.press, { method: request.method, host, path, headers: request.headers });
       if (answer) {
@@ -49,7 +50,8 @@ function inspect(request: IncomingMessage): Refusal | undefined {
   if (hosts !== 1 || !/^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(request.headers.host ?? "")) {
     return { status: 400, words: "Send exactly one Host header." };
   }
-  if (!request.url?.startsWith("/") || request.url.length > 8192) return { status: 400, words: "This address isn't one." };
+  if (!request.url?.startsWith("/") || request.url.length > 8192)
+    return { status: 400, words: "This address isn't one." };
   if (lengths > 1) return { status: 400, words: "Send one Content-Length or one Transfer-Encoding." };
   const reading = method === "GET" || method === "HEAD";
   if (reading && lengths === 1 && request.headers["content-length"] !== "0") {

@@ -23,7 +23,11 @@ export const precompiled: Record<string, unknown> = {};
 export function templateNames(): string[] {
   return readdirSync(join(root, "templates"), { recursive: true, encoding: "utf8" })
     .filter((file) => extname(file) === ".hbs")
-    .map((file) => relative(".", file).replaceAll("\\", "/").replace(/\.hbs$/, ""))
+    .map((file) =>
+      relative(".", file)
+        .replaceAll("\\", "/")
+        .replace(/\.hbs$/, ""),
+    )
     .toSorted();
 }
 

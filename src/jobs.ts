@@ -15,10 +15,18 @@ const walLimit = 4 * 1024 * 1024;
 
 export const timetable: Job[] = [
   { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
-  { name: "move the log into the database", everyMs: second, run: (deps) => deps.store.walBytes() > walLimit && deps.store.checkpoint() },
+  {
+    name: "move the log into the database",
+    everyMs: second,
+    run: (deps) => deps.store.walBytes() > walLimit && deps.store.checkpoint(),
+  },
   { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },
   { name: "deliver what is due", everyMs: 30 * second, run: (deps) => deps.mailer.wake() },
-  { name: "forget who never confirmed", everyMs: 10 * minute, run: (deps) => void forgetUnconfirmed(deps.db, { now: deps.clock.now() }) },
+  {
+    name: "forget who never confirmed",
+    everyMs: 10 * minute,
+    run: (deps) => void forgetUnconfirmed(deps.db, { now: deps.clock.now() }),
+  },
   { name: "end old sessions and links", everyMs: 10 * minute, run: endOldSessions },
   { name: "prune the ledger", everyMs: minute, run: pruneOldLetters },
 ];
@@ -45,5 +53,9 @@ export function startJobs(deps: Deps): { stop(): void } {
     timer.unref();
     return timer;
   });
-  return { stop: () => timers.forEach((timer) => clearInterval(timer)) };
+  return {
+    stop: () => {
+      for (const timer of timers) clearInterval(timer);
+    },
+  };
 }

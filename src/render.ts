@@ -40,7 +40,10 @@ export function createRender(): Render {
   const load = () => {
     for (const name of templateNames()) {
       if (name.startsWith("partials/") || name.startsWith("layouts/")) {
-        handlebars.registerPartial(name, fromSource ? compile(name) : handlebars.template(precompiled[name] as TemplateSpecification));
+        handlebars.registerPartial(
+          name,
+          fromSource ? compile(name) : handlebars.template(precompiled[name] as TemplateSpecification),
+        );
       }
     }
   };

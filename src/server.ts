@@ -1,9 +1,8 @@
 /** Boot order from top to bottom; `stop` goes the same way back. */
 import { chmodSync, existsSync, rmSync } from "node:fs";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { BlockList, isIPv4 } from "node:net";
 import { join } from "node:path";
-import { getRequestListener } from "@hono/node-server";
 import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
 import { createApp } from "./app.ts";
@@ -44,8 +43,17 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
   const store = openStore({ where: input.data, keys, clock });
   try {
     const { db } = store;
-    const config = openConfig({ db, keys, environment: input.environment, ...(input.overrides ? { overrides: input.overrides } : {}) });
-    const log = createLog({ clock, write: input.write ?? ((line) => process.stderr.write(line)), least: config.text("log.level") as Level });
+    const config = openConfig({
+      db,
+      keys,
+      environment: input.environment,
+      ...(input.overrides ? { overrides: input.overrides } : {}),
+    });
+    const log = createLog({
+      clock,
+      write: input.write ?? ((line) => process.stderr.write(line)),
+      least: config.text("log.level") as Level,
+    });
     const render = createRender();
     const press = createPress({ db, render, clock, log });
     const mailer = createMailer({
@@ -116,13 +124,15 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         mail: { queued: mail.queued, paused: mail.paused !== undefined },
         worstPauseMs: pauses.worstMs(),
       });
-      response.writeHead(200, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" }).end(body);
+      response
+        .writeHead(200, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" })
+        .end(body);
     };
     const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
-    const visitors = getRequestListener((request, env) =>
-      app.fetch(request, { peer: peerOf(env.incoming as PeerRequest, proxies), operator: false }),
+    const visitors = lazyListener((request, incoming) =>
+      app.fetch(request, { peer: peerOf(incoming, proxies), operator: false }),
     );
-    const operator = getRequestListener((request) => app.fetch(request, { peer: "operator", operator: true }));
+    const operator = lazyListener((request) => app.fetch(request, { peer: "operator", operator: true }));
 
     const socket = createServer(limits, operator);
     servers.push(socket);
@@ -149,7 +159,11 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const jobs = startJobs(house);
     house.mailer.wake();
     house.announcer.wake();
-    log.info("server.started", { version, listen: origin, mail: config.text("mail.smtp_url") === "" ? "kept" : "smtp" });
+    log.info("server.started", {
+      version,
+      listen: origin,
+      mail: config.text("mail.smtp_url") === "" ? "kept" : "smtp",
+    });
     return {
       deps: house,
       origin,
@@ -169,6 +183,24 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   }
 }
 
+/**
+ * The bridge from node to the app pulls in node's whole fetch, which a page from memory never needs: it is loaded once the
+ * server listens, so that the first visitor isn't kept waiting for it.
+ */
+function lazyListener(
+  answer: (request: Request, incoming: IncomingMessage) => Response | Promise<Response>,
+): RequestListener {
+  let ready: Promise<(request: IncomingMessage, response: ServerResponse) => Promise<void>> | undefined;
+  const load = async () => {
+    const { getRequestListener } = await import("@hono/node-server");
+    return getRequestListener((request, env) => answer(request, env.incoming as IncomingMessage));
+  };
+  return (request, response) => {
+    ready ??= load();
+    void ready.then((run) => run(request, response));
+  };
+}
+
 /** Slow clients are let go: headers within 5 s, a whole request within 10 s, idle connections after 60 s. */
 const limits = {
   headersTimeout: 5_000,
@@ -178,7 +210,7 @@ const limits = {
   maxHeaderSize: 16_384,
 };
 
-type PeerRequest = { socket: { remoteAddress?: string }; headers: Record<string, string | string[] | undefined> };
+type PeerRequest = { socket: { remoteAddress?: string | undefined }; headers: IncomingMessage["headers"] };
 
 /** Who is connected; behind a trusted proxy, the last address in X-Forwarded-For that isn't one of ours. */
 export function peerOf(request: PeerRequest, proxies: BlockList): string {
@@ -203,14 +235,23 @@ function listen(server: Server, where: { path: string } | { host: string; port: 
 function inWords(error: NodeJS.ErrnoException, where: { path: string } | { host: string; port: number }): Error {
   if ("path" in where) {
     if (error.code === "EINVAL" || where.path.length > 100) {
-      return new UserError("invalid", `The path of the data folder is too long for a UNIX socket: ${where.path}. Choose a shorter one.`);
+      return new UserError(
+        "invalid",
+        `The path of the data folder is too long for a UNIX socket: ${where.path}. Choose a shorter one.`,
+      );
     }
-    return new UserError("invalid", `The socket ${where.path} can't be made (${error.code}). Check the folder's owner and rights.`);
+    return new UserError(
+      "invalid",
+      `The socket ${where.path} can't be made (${error.code}). Check the folder's owner and rights.`,
+    );
   }
   const address = `${where.host}:${where.port}`;
   const advice = "Give another with --listen ADDR:PORT.";
   if (error.code === "EADDRINUSE") {
-    return new UserError("conflict", `${address} is in use by another program. Stop that one, or give another address with --listen ADDR:PORT.`);
+    return new UserError(
+      "conflict",
+      `${address} is in use by another program. Stop that one, or give another address with --listen ADDR:PORT.`,
+    );
   }
   if (error.code === "EACCES") return new UserError("forbidden", `This user may not listen on ${address}. ${advice}`);
   return new UserError("invalid", `Candor can't listen on ${address} (${error.code}). ${advice}`);
@@ -229,4 +270,3 @@ function closeServer(server: Server): Promise<void> {
     });
   });
 }
-

@@ -11,7 +11,8 @@ export function requireText(text: string, rule: { field: string; what: string; m
 /** Text of several lines, 0 to `most` characters; line ends become \n, other control characters are refused. */
 export function requireLines(text: string, rule: { field: string; what: string; most: number }): string {
   const lines = text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").trim();
-  if (/[^\P{Cc}\n\t]/u.test(lines)) throw new UserError("invalid", "Leave out control characters.", { field: rule.field });
+  if (/[^\P{Cc}\n\t]/u.test(lines))
+    throw new UserError("invalid", "Leave out control characters.", { field: rule.field });
   return limitText(lines, rule);
 }
 

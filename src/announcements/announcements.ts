@@ -34,7 +34,11 @@ export function announceUpdate(
   input: { pageId: string; updateId: string; componentIds: string[]; burstFactor: number; now: number },
 ): Announcement {
   const audience = countAudience(tx, input);
-  const last = tx.select({ seq: max(subscribers.seq) }).from(subscribers).where(eq(subscribers.pageId, input.pageId)).get();
+  const last = tx
+    .select({ seq: max(subscribers.seq) })
+    .from(subscribers)
+    .where(eq(subscribers.pageId, input.pageId))
+    .get();
   const reason = burstReason(tx, { ...input, audience });
   return tx
     .insert(announcements)
@@ -94,7 +98,11 @@ export function expandSlice(db: Db, input: { now: number }): number | undefined 
     if (!announcement) return undefined;
     const { pageId, lastSeq, cursor } = announcement;
     const upTo = endOfSlice(tx, announcement);
-    const slice = and(audienceOf(pageId, componentsOf(tx, announcement)), gt(subscribers.seq, cursor), lte(subscribers.seq, upTo));
+    const slice = and(
+      audienceOf(pageId, componentsOf(tx, announcement)),
+      gt(subscribers.seq, cursor),
+      lte(subscribers.seq, upTo),
+    );
     const queued = tx.run(
       sql`INSERT OR IGNORE INTO ${deliveries} (page_id, kind, announcement_id, subscriber_seq, state, attempts, next_attempt_at, created_at)
           SELECT ${pageId}, 'update', ${announcement.id}, ${subscribers.seq}, 'queued', 0, ${input.now}, ${input.now}
@@ -112,7 +120,11 @@ function endOfSlice(tx: Tx, announcement: Announcement): number {
     .select({ seq: subscribers.seq })
     .from(subscribers)
     .where(
-      and(eq(subscribers.pageId, announcement.pageId), eq(subscribers.state, "active"), gt(subscribers.seq, announcement.cursor)),
+      and(
+        eq(subscribers.pageId, announcement.pageId),
+        eq(subscribers.state, "active"),
+        gt(subscribers.seq, announcement.cursor),
+      ),
     )
     .orderBy(asc(subscribers.seq))
     .limit(1)
@@ -163,8 +175,11 @@ export function decideHeld(
 }
 
 /** What became of an update's letters, by delivery state. */
-export function outcomeOf(db: Db, updateId: string): { announcement: Announcement; states: Record<string, number> } | undefined {
-  const announcement = db.select().from(announcements).where(eq(announcements.updateId, updateId)).get();
+export function outcomeOf(
+  db: Db,
+  updateId: string,
+): { announcement: Announcement; states: Record<string, number> } | undefined {
+  const announcement = announcementOf(db, updateId);
   if (!announcement) return undefined;
   const rows = db
     .select({ state: deliveries.state, count: sql<number>`count(*)` })
@@ -173,4 +188,8 @@ export function outcomeOf(db: Db, updateId: string): { announcement: Announcemen
     .groupBy(deliveries.state)
     .all();
   return { announcement, states: Object.fromEntries(rows.map((row) => [row.state, row.count])) };
+}
+
+export function announcementOf(db: Db | Tx, updateId: string): Announcement | undefined {
+  return db.select().from(announcements).where(eq(announcements.updateId, updateId)).get();
 }

@@ -13,7 +13,7 @@ import { type Story, tellStory } from "../incidents/stories.ts";
 import { requireAddress } from "../mail/address.ts";
 import { composeLetter, confirmToken, type LetterForm, manageToken as manageMark } from "../mail/compose.ts";
 import type { ClaimedDelivery, LetterSource, PreparedLetter } from "../mail/mailer.ts";
-import { hostName, findPage, originOf, type Page } from "../pages/pages.ts";
+import { findPage, hostName, originOf, type Page } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
 import { announcements, deliveries, incidentUpdates, subscribers } from "../schema.ts";
 import { bySeq, confirmationLifeMs, confirmationToken, manageToken } from "../subscribers/subscribers.ts";
@@ -49,7 +49,8 @@ export function createLetters(room: Room): LetterSource {
   const prepareUpdate = (announcementId: number, delivery: ClaimedDelivery): PreparedLetter => {
     const seq = delivery.subscriberSeq as number;
     const reader = findReader.get({ seq });
-    if (reader?.state !== "active" || !reader.address) return { outcome: "suppressed", reason: "No longer subscribed." };
+    if (reader?.state !== "active" || !reader.address)
+      return { outcome: "suppressed", reason: "No longer subscribed." };
     const { form, incidentId, from, origin } = composed(announcementId);
     if (delivery.attempts > 0 && hasNewer(db, { incidentId, announcementId })) {
       return { outcome: "superseded", reason: "A newer update of the same incident is on its way." };
@@ -198,4 +199,3 @@ function hasNewer(db: Db, input: { incidentId: string; announcementId: number })
     .all();
   return newest.some((row) => row.id > input.announcementId);
 }
-

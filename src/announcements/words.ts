@@ -12,8 +12,19 @@ export type LetterInput = {
   page: Page;
   origin: string;
   components: Component[];
-  incident: { id: string; name: string; componentIds: string[]; scheduledFor: number | null; scheduledUntil: number | null };
-  update: { status: IncidentStatus; body: string; displayAt: number; affected: { componentId: string; newStatus: ComponentStatus }[] };
+  incident: {
+    id: string;
+    name: string;
+    componentIds: string[];
+    scheduledFor: number | null;
+    scheduledUntil: number | null;
+  };
+  update: {
+    status: IncidentStatus;
+    body: string;
+    displayAt: number;
+    affected: { componentId: string; newStatus: ComponentStatus }[];
+  };
   /** Where the reader's own link goes; the mark that is spliced over, or an example in a preview. */
   manageLink: string;
 };
@@ -33,10 +44,16 @@ export function updateWords(render: Render, input: LetterInput): WrittenLetter {
     scheduledUntil: incident.scheduledUntil && moment(incident.scheduledUntil, page.timeZone),
     body: update.body,
     bodyHtml: markdownToHtml(update.body),
-    affected: update.affected.map((row) => ({ name: names.get(row.componentId), statusWord: statusWords[row.newStatus] })),
+    affected: update.affected.map((row) => ({
+      name: names.get(row.componentId),
+      statusWord: statusWords[row.newStatus],
+    })),
     incidentLink: `${origin}/incidents/${incident.id}`,
     manageLink: input.manageLink,
   };
-  const subject = parts.length > 0 ? `${statusWord}: ${incident.name} (${nameList(parts, "components")})` : `${statusWord}: ${incident.name}`;
+  const subject =
+    parts.length > 0
+      ? `${statusWord}: ${incident.name} (${nameList(parts, "components")})`
+      : `${statusWord}: ${incident.name}`;
   return { subject, text: render("mail/update.txt", view), html: render("mail/update.html", view) };
 }

@@ -46,7 +46,10 @@ export function readKeyFile(path: string): Buffer {
         `There is no key file at ${path}. Name the right one with --key-file, or write it again from your recovery kit with: candor key restore --key-file ${path}`,
       );
     }
-    throw new UserError("invalid", `The key file ${path} can't be read (${code}). Give this user the right to read it.`);
+    throw new UserError(
+      "invalid",
+      `The key file ${path} can't be read (${code}). Give this user the right to read it.`,
+    );
   }
   const text = bytes.toString("latin1").trim();
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
@@ -73,7 +76,10 @@ export function createKeyring(path: string, kek: Buffer, now: number): void {
 
 export function openKeyring(path: string, kek: Buffer): Keys {
   if (!existsSync(path)) {
-    throw new UserError("invalid", `${path} is missing. Without it the database can't be read: copy it back from a backup.`);
+    throw new UserError(
+      "invalid",
+      `${path} is missing. Without it the database can't be read: copy it back from a backup.`,
+    );
   }
   const file = parseKeyring(path);
   if (file.kek !== keyFingerprint(kek)) {
@@ -110,7 +116,10 @@ function parseKeyring(path: string): KeyringFile {
     parsed = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code) {
-      throw new UserError("invalid", `${path} can't be read (${(error as NodeJS.ErrnoException).code}). Give this user the right to read it.`);
+      throw new UserError(
+        "invalid",
+        `${path} can't be read (${(error as NodeJS.ErrnoException).code}). Give this user the right to read it.`,
+      );
     }
     throw damaged(path, "it isn't JSON");
   }

@@ -1,6 +1,7 @@
 /** Statuspage's public API v2: every document, pressed whenever the page changes. */
-import type { Db } from "../db.ts";
+
 import { type Component, listComponents } from "../components/components.ts";
+import type { Db } from "../db.ts";
 import { type Incident, listIncidents, tellStories } from "../incidents/stories.ts";
 import { worstOf } from "./days.ts";
 import { componentShape, groupShape, incidentShape, namesOf, pageShape, statusShape } from "./shapes.ts";
@@ -23,7 +24,13 @@ export function apiDocuments(db: Db, state: PageState): Record<string, object> {
   const active = shapes(state.open.filter((story) => story.kind === "maintenance"));
   const upcoming = shapes(state.upcoming);
   return {
-    "/api/v2/summary.json": { page, components, incidents: unresolved, scheduled_maintenances: [...active, ...upcoming], status },
+    "/api/v2/summary.json": {
+      page,
+      components,
+      incidents: unresolved,
+      scheduled_maintenances: [...active, ...upcoming],
+      status,
+    },
     "/api/v2/status.json": { page, status },
     "/api/v2/components.json": { page, components },
     "/api/v2/incidents.json": { page, incidents: newest("incident") },
@@ -39,7 +46,10 @@ function componentShapes(state: PageState) {
   const byGroup = Map.groupBy(state.components, (component) => component.groupId);
   const grouped = state.groups.flatMap((group) => {
     const members = byGroup.get(group.id) ?? [];
-    return [groupShape(group, members, worstOf(members.map((member) => member.status))), ...members.map(componentShape)];
+    return [
+      groupShape(group, members, worstOf(members.map((member) => member.status))),
+      ...members.map(componentShape),
+    ];
   });
   return [...(byGroup.get(null) ?? []).map(componentShape), ...grouped];
 }

@@ -79,9 +79,17 @@ export function drawDays(input: {
   });
 }
 
-const order: ComponentStatus[] = ["operational", "under_maintenance", "degraded_performance", "partial_outage", "major_outage"];
+const order: ComponentStatus[] = [
+  "operational",
+  "under_maintenance",
+  "degraded_performance",
+  "partial_outage",
+  "major_outage",
+];
 
 export function worstOf(statuses: ComponentStatus[]): ComponentStatus {
-  return statuses.reduce((worst, status) => (order.indexOf(status) > order.indexOf(worst) ? status : worst), "operational");
+  return statuses.reduce(
+    (worst, status) => (order.indexOf(status) > order.indexOf(worst) ? status : worst),
+    "operational",
+  );
 }
-

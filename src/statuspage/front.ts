@@ -3,7 +3,7 @@ import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { listIncidents, type Story, tellStories } from "../incidents/stories.ts";
 import type { ComponentStatus, Impact } from "../schema.ts";
-import { dateOf, type Day, drawDays, lastDays, readChanges, startOfDay, worstOf } from "./days.ts";
+import { type Day, dateOf, drawDays, lastDays, readChanges, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
 import type { PageState } from "./state.ts";
 import { duration, formatTime, frame, moment, nameList, statusWords } from "./words.ts";
@@ -27,7 +27,9 @@ export function frontView(db: Db, state: PageState, now: number) {
       days: component.showcase ? strip(drawn, zone) : undefined,
     };
   };
-  const shown = state.components.filter((component) => !component.onlyShowIfDegraded || component.status !== "operational");
+  const shown = state.components.filter(
+    (component) => !component.onlyShowIfDegraded || component.status !== "operational",
+  );
   const byGroup = Map.groupBy(shown, (component) => component.groupId);
   const groups = [
     { name: "", description: null, components: (byGroup.get(null) ?? []).map(componentView) },
@@ -37,7 +39,13 @@ export function frontView(db: Db, state: PageState, now: number) {
       // A long page shows where it hurts and folds the rest.
       const open = shown.length <= 30 || worst !== "operational";
       const status = { status: worst, statusWord: statusWords[worst] };
-      return { name: group.name, description: group.description, open, ...status, components: members.map(componentView) };
+      return {
+        name: group.name,
+        description: group.description,
+        open,
+        ...status,
+        components: members.map(componentView),
+      };
     }),
   ].filter((group) => group.components.length > 0);
   const { headline, also } = sentence(state);
@@ -81,7 +89,10 @@ function sentence(state: PageState): { headline: string; also: string } {
   return { headline: say(worst.names, worst.status), also };
 }
 
-function say(names: string[], status: "major_outage" | "partial_outage" | "degraded_performance" | "under_maintenance"): string {
+function say(
+  names: string[],
+  status: "major_outage" | "partial_outage" | "degraded_performance" | "under_maintenance",
+): string {
   const is = names.length === 1 ? "is" : "are";
   const words = {
     major_outage: "down",
@@ -106,7 +117,11 @@ function strip(days: Day[], zone: string) {
   const paths = new Map<string, string>();
   days.forEach((day, index) => {
     const height = day.worst && tall[day.worst];
-    if (height) paths.set(day.worst as string, `${paths.get(day.worst as string) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`);
+    if (height)
+      paths.set(
+        day.worst as string,
+        `${paths.get(day.worst as string) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`,
+      );
   });
   const troubled = days.filter((day) => day.worst && day.worst !== "operational");
   const said = troubled.map((day) => {
@@ -119,7 +134,10 @@ function strip(days: Day[], zone: string) {
     from,
     width: days.length * 5 - from,
     paths: [...paths].map(([kind, d]) => ({ kind, d })),
-    said: said.length === 0 ? "No trouble in the last 90 days." : `Trouble on ${said.length} of the last 90 days. ${said.join("; ")}.`,
+    said:
+      said.length === 0
+        ? "No trouble in the last 90 days."
+        : `Trouble on ${said.length} of the last 90 days. ${said.join("; ")}.`,
   };
 }
 

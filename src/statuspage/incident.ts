@@ -3,7 +3,7 @@ import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import type { Story } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
-import { markdownToHtml, firstWords } from "./markdown.ts";
+import { firstWords, markdownToHtml } from "./markdown.ts";
 import { duration, frame, impactWords, incidentWords, moment, nameList, statusWords } from "./words.ts";
 
 export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
@@ -36,7 +36,11 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
       edited: update.updatedAt > update.createdAt,
       affected: update.affected
         .filter((row) => names.has(row.componentId))
-        .map((row) => ({ name: names.get(row.componentId), status: row.newStatus, statusWord: statusWords[row.newStatus] })),
+        .map((row) => ({
+          name: names.get(row.componentId),
+          status: row.newStatus,
+          statusWord: statusWords[row.newStatus],
+        })),
     })),
   };
 }

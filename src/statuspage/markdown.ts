@@ -4,7 +4,12 @@ import MarkdownIt from "markdown-it";
  * The words of updates may carry emphasis, lists and links. Raw HTML and images stay text, links lead only to http,
  * https and mailto, and pass nothing on.
  */
-const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false, breaks: true }).disable(["image", "heading", "lheading", "table"]);
+const markdown = new MarkdownIt({ html: false, linkify: false, typographer: false, breaks: true }).disable([
+  "image",
+  "heading",
+  "lheading",
+  "table",
+]);
 
 markdown.validateLink = (url) => /^(https?:\/\/|mailto:)/i.test(url.trim());
 markdown.renderer.rules.link_open = (tokens, index, options, _env, self) => {
@@ -19,5 +24,7 @@ export function markdownToHtml(text: string): string {
 /** The first words, for a list or a description, on one line. */
 export function firstWords(text: string, most: number): string {
   const line = text.replace(/\s+/g, " ").trim();
-  return line.length <= most ? line : `${line.slice(0, line.lastIndexOf(" ", most) > 0 ? line.lastIndexOf(" ", most) : most)}…`;
+  return line.length <= most
+    ? line
+    : `${line.slice(0, line.lastIndexOf(" ", most) > 0 ? line.lastIndexOf(" ", most) : most)}…`;
 }

@@ -14,7 +14,7 @@ import type { Log } from "../log.ts";
 import { findPage, listHosts, listPages, originOf } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
 import { apiDocuments } from "./api-v2.ts";
-import { startOfDay, dateOf } from "./days.ts";
+import { dateOf, startOfDay } from "./days.ts";
 import { frontView } from "./front.ts";
 import { historyMonths, historyView } from "./history.ts";
 import { incidentView } from "./incident.ts";
@@ -59,7 +59,11 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   let idle: NodeJS.Immediate | undefined;
 
   const html = (template: string, view: object, origin: string) =>
-    pressed(Buffer.from(render(template, { ...view, assets: assets.paths })), "text/html; charset=utf-8", htmlHeaders(origin));
+    pressed(
+      Buffer.from(render(template, { ...view, assets: assets.paths })),
+      "text/html; charset=utf-8",
+      htmlHeaders(origin),
+    );
 
   const pressOne = (pageId: string, path: string): Pressed | undefined => {
     const origin = originOf(db, pageId);
@@ -71,7 +75,11 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
         if (error instanceof UserError) return undefined;
         throw error;
       }
-      const view = incidentView(db, { page: findPage(db, pageId), origin, story: tellStory(db, { pageId, id: incident }) });
+      const view = incidentView(db, {
+        page: findPage(db, pageId),
+        origin,
+        story: tellStory(db, { pageId, id: incident }),
+      });
       return html("public/incident", view, origin);
     }
     const month = /^\/history\/(\d{4}-\d{2})$/.exec(path)?.[1];
@@ -93,10 +101,18 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     pages.set("/subscribe/sent", html("public/sent", { ...frame(page, origin), title: "Check your inbox" }, origin));
     pages.set("/unsubscribed", html("public/left", { ...frame(page, origin), title: "You have left" }, origin));
     for (const [path, document] of Object.entries(apiDocuments(db, state))) {
-      pages.set(path, pressed(Buffer.from(JSON.stringify(document)), "application/json; charset=utf-8", apiHeaders(origin), true));
+      pages.set(
+        path,
+        pressed(Buffer.from(JSON.stringify(document)), "application/json; charset=utf-8", apiHeaders(origin), true),
+      );
     }
     const tomorrow = Temporal.PlainDate.from(dateOf(now, page.timeZone)).add({ days: 1 }).toString();
-    return { pages, missing: html("public/missing", missingView(page, origin), origin), validUntil: startOfDay(tomorrow, page.timeZone), complete: false };
+    return {
+      pages,
+      missing: html("public/missing", missingView(page, origin), origin),
+      validUntil: startOfDay(tomorrow, page.timeZone),
+      complete: false,
+    };
   };
 
   const forget = (pages: Map<string, Pressed>, pageId: string, incidentId: string) => {
@@ -192,7 +208,9 @@ function pressAssets(): { byPath: Map<string, Pressed>; paths: Record<string, st
     const hash = createHash("sha256").update(bytes).digest("hex").slice(0, 12);
     const [stem = "", extension = ""] = name.split(".");
     const path = `/assets/${stem}-${hash}.${extension}`;
-    const type = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" }[extension];
+    const type = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" }[
+      extension
+    ];
     const common = ["cache-control", "public, max-age=31536000, immutable", ...securityHeaders];
     byPath.set(path, pressed(bytes, type ?? "application/octet-stream", common));
     paths[stem] = path;

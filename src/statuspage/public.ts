@@ -15,7 +15,8 @@ export function answerPressed(
 
 export function answerWith(found: Pressed, headers: IncomingHttpHeaders): Answer {
   const known = headers["if-none-match"];
-  if (known !== undefined && matches(known, found.etag)) return { status: 304, headers: found.headers.notModified, body: undefined };
+  if (known !== undefined && matches(known, found.etag))
+    return { status: 304, headers: found.headers.notModified, body: undefined };
   const encoding = takesGzip(headers["accept-encoding"]) ? "gzip" : "identity";
   return { status: 200, headers: found.headers[encoding], body: found[encoding] };
 }

@@ -17,7 +17,13 @@ export function isoOrNull(at: number | null): string | null {
 
 export function pageShape(state: Pick<PageState, "page" | "origin" | "updatedAt">) {
   const { page } = state;
-  return { id: page.id, name: page.name, url: state.origin, time_zone: page.timeZone, updated_at: iso(state.updatedAt) };
+  return {
+    id: page.id,
+    name: page.name,
+    url: state.origin,
+    time_zone: page.timeZone,
+    updated_at: iso(state.updatedAt),
+  };
 }
 
 export function statusShape(state: Pick<PageState, "indicator">) {
@@ -87,7 +93,10 @@ export function updateShape(update: Story["updates"][number], names: Names) {
   };
 }
 
-export function incidentShape(story: Story, context: { origin: string; names: Names; components: Map<string, Component> }) {
+export function incidentShape(
+  story: Story,
+  context: { origin: string; names: Names; components: Map<string, Component> },
+) {
   const shape = {
     id: story.id,
     name: story.name,
@@ -120,4 +129,3 @@ export function namesOf(components: Component[], groups: ComponentGroup[]): Name
     }),
   );
 }
-

@@ -1,7 +1,15 @@
 /** The state of a page right now, read in a handful of queries; everything pressed begins here. */
-import type { Db } from "../db.ts";
+
 import { type Component, type ComponentGroup, listComponents, listGroups } from "../components/components.ts";
-import { type Incident, lastChangeOf, listOpenIncidents, listUpcoming, type Story, tellStories } from "../incidents/stories.ts";
+import type { Db } from "../db.ts";
+import {
+  type Incident,
+  lastChangeOf,
+  listOpenIncidents,
+  listUpcoming,
+  type Story,
+  tellStories,
+} from "../incidents/stories.ts";
 import { findPage, originOf, type Page } from "../pages/pages.ts";
 import type { ComponentStatus, Impact } from "../schema.ts";
 import { worstOf } from "./days.ts";
@@ -30,7 +38,11 @@ export function readState(db: Db, pageId: string): PageState {
     open,
     upcoming: tellStories(db, listUpcoming(db, pageId)),
     indicator: indicatorOf(components, open),
-    updatedAt: Math.max(page.updatedAt, lastChangeOf(db, pageId), ...components.map((component) => component.updatedAt)),
+    updatedAt: Math.max(
+      page.updatedAt,
+      lastChangeOf(db, pageId),
+      ...components.map((component) => component.updatedAt),
+    ),
   };
 }
 

@@ -1,7 +1,8 @@
 /** The words and times of public pages. */
+
+import type { Page } from "../pages/pages.ts";
 import type { ComponentStatus, Impact, IncidentStatus } from "../schema.ts";
 import { consentSentence } from "../subscribers/subscribers.ts";
-import type { Page } from "../pages/pages.ts";
 import type { PageState } from "./state.ts";
 
 export const statusWords: Record<ComponentStatus, string> = {
@@ -76,7 +77,13 @@ export function nameList(names: string[], rest: string): string {
 
 /** What every public page needs for its frame. */
 export function frame(page: Page, origin: string) {
-  return { pageName: page.name, description: page.description, supportUrl: page.supportUrl, timeZone: page.timeZone, origin };
+  return {
+    pageName: page.name,
+    description: page.description,
+    supportUrl: page.supportUrl,
+    timeZone: page.timeZone,
+    origin,
+  };
 }
 
 export function subscribeView(state: Pick<PageState, "page" | "origin" | "components" | "groups">) {

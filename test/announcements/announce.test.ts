@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { eq, sql } from "drizzle-orm";
 import { countAudience, decideHeld, expandSlice, outcomeOf } from "../../src/announcements/announcements.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
-import { announcements, deliveries, subscribers } from "../../src/schema.ts";
+import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
 import { type House, openTestHouse } from "../support/house.ts";
 import { linksIn, readLetter } from "../support/letterbox.ts";
@@ -13,11 +13,29 @@ const by = { kind: "system" as const };
 function add(house: House, address: string, componentIds: string[] = []) {
   const { db, keys, clock } = house.deps;
   const wish = { wholePage: componentIds.length === 0, componentIds };
-  return addSubscriber(db, { pageId: house.page.id, address, wish, confirm: "vouched", source: "api", keys, now: clock.now(), by });
+  return addSubscriber(db, {
+    pageId: house.page.id,
+    address,
+    wish,
+    confirm: "vouched",
+    source: "api",
+    keys,
+    now: clock.now(),
+    by,
+  });
 }
 
 function open(house: House, components: Record<string, any>, notify = true, burstFactor = 5) {
-  const input = { pageId: house.page.id, name: "Trouble", body: "Words.", components, notify, burstFactor, now: house.deps.clock.now(), by };
+  const input = {
+    pageId: house.page.id,
+    name: "Trouble",
+    body: "Words.",
+    components,
+    notify,
+    burstFactor,
+    now: house.deps.clock.now(),
+    by,
+  };
   return openIncident(house.deps.db, input);
 }
 
@@ -67,7 +85,10 @@ test("a burst is held with its reason, tells nobody, and goes out when a person 
   decideHeld(db, { pageId: house.page.id, id: held?.id as number, decision: "send", now: house.deps.clock.now(), by });
   await house.settle();
   assert.equal(db.select().from(deliveries).all().length, 120);
-  assert.throws(() => decideHeld(db, { pageId: house.page.id, id: held?.id as number, decision: "drop", now: 0, by }), /isn't held/);
+  assert.throws(
+    () => decideHeld(db, { pageId: house.page.id, id: held?.id as number, decision: "drop", now: 0, by }),
+    /isn't held/,
+  );
   await house.close();
 });
 
@@ -76,7 +97,16 @@ test("an update that is posted silently tells nobody", async () => {
   add(house, "a@example.com");
   const { incident } = open(house, {}, false);
   const now = house.deps.clock.now();
-  postUpdate(house.deps.db, { pageId: house.page.id, incidentId: incident.id, body: "More.", components: {}, notify: false, burstFactor: 5, now, by });
+  postUpdate(house.deps.db, {
+    pageId: house.page.id,
+    incidentId: incident.id,
+    body: "More.",
+    components: {},
+    notify: false,
+    burstFactor: 5,
+    now,
+    by,
+  });
   await house.settle();
   assert.equal(house.deps.db.select().from(deliveries).all().length, 0);
   await house.close();
@@ -113,4 +143,3 @@ test("the letter says the state and the part, reads as text, and leads to the in
   for (const line of letter.raw.split("\r\n")) assert.ok(line.length <= 998);
   await house.close();
 });
-

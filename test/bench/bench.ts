@@ -14,7 +14,9 @@ function say(what: string, value: number, bar: { least?: number; most?: number }
   const met = (bar.least === undefined || value >= bar.least) && (bar.most === undefined || value <= bar.most);
   if (!met) failed += 1;
   const wanted = bar.least === undefined ? `at most ${bar.most}${unit}` : `at least ${bar.least}${unit}`;
-  console.log(`${met ? "met    " : "NOT MET"}  ${what}: ${value.toFixed(2)}${unit} (bar: ${wanted})${detail ? `  ${detail}` : ""}`);
+  console.log(
+    `${met ? "met    " : "NOT MET"}  ${what}: ${value.toFixed(2)}${unit} (bar: ${wanted})${detail ? `  ${detail}` : ""}`,
+  );
 }
 
 const missing = needs("wrk", "smtp-sink", "smtp-source", "taskset");
@@ -37,9 +39,21 @@ const crowd = await buildWorld({ components: 20, incidents: 30, subscribers: 100
 const publishing = await measurePublishing(crowd);
 say("publishing to 100,000, the publisher's wait", publishing.answerMs, { most: 300 }, " ms");
 say("longest pause of the event loop meanwhile", publishing.worstPauseMs, { most: 50 }, " ms");
-say("page p99 meanwhile, times idle", publishing.p99Ratio, { most: 3 }, "×", `${publishing.busyP99Ms.toFixed(1)} of ${publishing.idleP99Ms.toFixed(1)} ms`);
+say(
+  "page p99 meanwhile, times idle",
+  publishing.p99Ratio,
+  { most: 3 },
+  "×",
+  `${publishing.busyP99Ms.toFixed(1)} of ${publishing.idleP99Ms.toFixed(1)} ms`,
+);
 
 const mail = await measureMail();
 const { ratio = 0, candor = 0, source = 0 } = mail;
-say("letters to smtp-sink, part of smtp-source", ratio, { least: 0.25 }, "", `${Math.round(candor)} of ${Math.round(source)} letters/s`);
+say(
+  "letters to smtp-sink, part of smtp-source",
+  ratio,
+  { least: 0.25 },
+  "",
+  `${Math.round(candor)} of ${Math.round(source)} letters/s`,
+);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -7,7 +7,16 @@ import { type Load, load, median, residentMb, serve, startPinned, type World } f
 const rounds = 5;
 const seconds = 4;
 
-export type PageSpeed = { page: number; notModified: number; p99: number; candor: number; bare: number; loadedMb: number; idleMb: number; firstAnswerMs: number };
+export type PageSpeed = {
+  page: number;
+  notModified: number;
+  p99: number;
+  candor: number;
+  bare: number;
+  loadedMb: number;
+  idleMb: number;
+  firstAnswerMs: number;
+};
 
 export async function measurePage(world: World): Promise<PageSpeed> {
   const server = await serve(world);
@@ -19,7 +28,11 @@ export async function measurePage(world: World): Promise<PageSpeed> {
   writeFileSync(bodyFile, body);
   writeFileSync(headersFile, JSON.stringify(copied.flat()));
   const barePort = world.port + 1;
-  const bare = await startPinned(process.execPath, [join(import.meta.dirname, "bare.mjs"), String(barePort), bodyFile, headersFile, "304"], barePort);
+  const bare = await startPinned(
+    process.execPath,
+    [join(import.meta.dirname, "bare.mjs"), String(barePort), bodyFile, headersFile, "304"],
+    barePort,
+  );
   const gzip = "accept-encoding: gzip";
   const tag = `if-none-match: ${headers.etag}`;
   const ours: Load[] = [];

@@ -3,12 +3,24 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { request } from "node:http";
 import { load, median, serve, type World } from "./world.ts";
 
-export type PublishSpeed = { answerMs: number; worstPauseMs: number; p99Ratio: number; idleP99Ms: number; busyP99Ms: number; letters: number };
+export type PublishSpeed = {
+  answerMs: number;
+  worstPauseMs: number;
+  p99Ratio: number;
+  idleP99Ms: number;
+  busyP99Ms: number;
+  letters: number;
+};
 
 export async function measurePublishing(world: World): Promise<PublishSpeed> {
   const sinkPort = world.port + 7;
-  const sink = spawn("taskset", ["-c", "1", "smtp-sink", ...asUser(), `127.0.0.1:${sinkPort}`, "512"], { stdio: "ignore" });
-  const server = await serve(world, { CANDOR_MAIL_SMTP_URL: `smtp://127.0.0.1:${sinkPort}`, CANDOR_MAIL_LETTERS_PER_SECOND: "1000" });
+  const sink = spawn("taskset", ["-c", "1", "smtp-sink", ...asUser(), `127.0.0.1:${sinkPort}`, "512"], {
+    stdio: "ignore",
+  });
+  const server = await serve(world, {
+    CANDOR_MAIL_SMTP_URL: `smtp://127.0.0.1:${sinkPort}`,
+    CANDOR_MAIL_LETTERS_PER_SECOND: "1000",
+  });
   try {
     await new Promise((resolve) => setTimeout(resolve, 3000));
     load(world.port, 3, ["accept-encoding: gzip"]);
@@ -41,11 +53,22 @@ function asUser(): string[] {
 }
 
 function publish(world: World): Promise<number> {
-  const incident = { name: "Sign-in fails", body: "Nobody can sign in. We look into it.", components: { [world.componentId]: "major_outage" } };
+  const incident = {
+    name: "Sign-in fails",
+    body: "Nobody can sign in. We look into it.",
+    components: { [world.componentId]: "major_outage" },
+  };
   return new Promise((resolve, reject) => {
     const headers = { authorization: `OAuth ${world.token}`, "content-type": "application/json" };
     const call = request(
-      { host: "127.0.0.1", port: world.port, method: "POST", path: `/v1/pages/${world.pageId}/incidents`, headers, agent: false },
+      {
+        host: "127.0.0.1",
+        port: world.port,
+        method: "POST",
+        path: `/v1/pages/${world.pageId}/incidents`,
+        headers,
+        agent: false,
+      },
       (response) => {
         response.resume();
         response.on("end", () => resolve(response.statusCode ?? 0));
@@ -57,7 +80,10 @@ function publish(world: World): Promise<number> {
 }
 
 async function health(port: number): Promise<{ worstPauseMs: number; mail: { queued: number } }> {
-  return (await fetch(`http://127.0.0.1:${port}/healthz`)).json() as Promise<{ worstPauseMs: number; mail: { queued: number } }>;
+  return (await fetch(`http://127.0.0.1:${port}/healthz`)).json() as Promise<{
+    worstPauseMs: number;
+    mail: { queued: number };
+  }>;
 }
 
 function ended(child: ChildProcess): Promise<void> {

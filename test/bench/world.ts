@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync } from "node:fs";
 import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../../src/clock.ts";
 import { createComponent, createGroup } from "../../src/components/components.ts";
 import { seal } from "../../src/crypto/fields.ts";
 import { createKeyFile, createKeyring, openKeyring } from "../../src/crypto/keyring.ts";
@@ -17,12 +18,17 @@ export type World = { data: string; keyFile: string; pageId: string; token: stri
 const day = 86_400_000;
 const by = { kind: "system" as const };
 
-export async function buildWorld(input: { components: number; incidents: number; subscribers: number; port: number }): Promise<World> {
+export async function buildWorld(input: {
+  components: number;
+  incidents: number;
+  subscribers: number;
+  port: number;
+}): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), "candor-bench-"));
   const data = join(folder, "data");
   const keyFile = join(folder, "key");
   mkdirSync(data, { mode: 0o700 });
-  const now = new Date().getTime();
+  const now = systemClock.now();
   const kek = createKeyFile(keyFile);
   createKeyring(join(data, "keyring.json"), kek, now);
   const keys = openKeyring(join(data, "keyring.json"), kek);
@@ -34,17 +40,34 @@ export async function buildWorld(input: { components: number; incidents: number;
   addHost(db, { pageId, host: `http://127.0.0.1:${input.port}`, now: started, by });
   const ids: string[] = [];
   db.transaction(() => {
-    const groups = Array.from({ length: 4 }, (_, index) => createGroup(db, { pageId, name: `Group ${index + 1}`, now: started, by }).id);
+    const groups = Array.from(
+      { length: 4 },
+      (_, index) => createGroup(db, { pageId, name: `Group ${index + 1}`, now: started, by }).id,
+    );
     for (let index = 0; index < input.components; index++) {
       const groupId = groups[index % groups.length] as string;
       ids.push(createComponent(db, { pageId, name: `Component ${index + 1}`, groupId, now: started, by }).id);
     }
     for (let index = 0; index < input.incidents; index++) {
-      const at = now - (index + 1) * (100 * day) / (input.incidents + 1);
+      const at = now - ((index + 1) * (100 * day)) / (input.incidents + 1);
       const part = ids[index % ids.length] as string;
       const telling = { notify: false, burstFactor: 5, by, pageId };
-      const { incident } = openIncident(db, { ...telling, now: at, name: `Incident ${index}`, body: "Some requests fail. We look into it.", components: { [part]: "partial_outage" } });
-      if (index >= 3) postUpdate(db, { ...telling, now: at + 1_800_000, incidentId: incident.id, status: "resolved", body: "It works again.", components: { [part]: "operational" } });
+      const { incident } = openIncident(db, {
+        ...telling,
+        now: at,
+        name: `Incident ${index}`,
+        body: "Some requests fail. We look into it.",
+        components: { [part]: "partial_outage" },
+      });
+      if (index >= 3)
+        postUpdate(db, {
+          ...telling,
+          now: at + 1_800_000,
+          incidentId: incident.id,
+          status: "resolved",
+          body: "It works again.",
+          components: { [part]: "operational" },
+        });
     }
   });
   const insert = db.$client.prepare(
@@ -66,9 +89,17 @@ export async function buildWorld(input: { components: number; incidents: number;
 export type Running = { child: ChildProcess; stop(): Promise<void> };
 
 /** Pins to core 0 and waits until it answers. @returns also the milliseconds from the start to the first answer */
-export async function startPinned(command: string, args: string[], port: number, environment: Record<string, string> = {}): Promise<Running & { firstAnswerMs: number }> {
+export async function startPinned(
+  command: string,
+  args: string[],
+  port: number,
+  environment: Record<string, string> = {},
+): Promise<Running & { firstAnswerMs: number }> {
   const began = performance.now();
-  const child = spawn("taskset", ["-c", "0", command, ...args], { stdio: ["ignore", "ignore", "pipe"], env: { PATH: process.env.PATH ?? "", ...environment } });
+  const child = spawn("taskset", ["-c", "0", command, ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { PATH: process.env.PATH ?? "", ...environment },
+  });
   let words = "";
   child.stderr?.on("data", (chunk) => {
     words = `${words}${chunk}`.slice(-2000);
@@ -111,7 +142,16 @@ export type Load = { perSecond: number; p99Ms: number };
 
 /** wrk on core 1: one thread, 32 connections kept alive. */
 export function load(port: number, seconds: number, headers: string[] = []): Load {
-  const args = ["-c", "1", "wrk", "-t1", "-c32", `-d${seconds}s`, "--latency", ...headers.flatMap((header) => ["-H", header])];
+  const args = [
+    "-c",
+    "1",
+    "wrk",
+    "-t1",
+    "-c32",
+    `-d${seconds}s`,
+    "--latency",
+    ...headers.flatMap((header) => ["-H", header]),
+  ];
   const out = execFileSync("taskset", [...args, `http://127.0.0.1:${port}/`], { encoding: "utf8" });
   const p99 = /99%\s+([\d.]+)(us|ms|s)/.exec(out);
   const unit = { us: 0.001, ms: 1, s: 1000 }[p99?.[2] ?? "ms"] ?? 1;

@@ -22,7 +22,10 @@ const fakeKeys = (secret: Buffer): Keys => ({ byId: () => secret, current: () =>
 test("the database, its log and its snapshots are encrypted from the first byte", () => {
   const where = folder();
   const store = openStore({ where, keys: keysIn(where), clock: systemClock });
-  store.db.insert(pages).values({ id: "p", name: "MARKER-NAME", timeZone: "Etc/UTC", createdAt: 0, updatedAt: 0 }).run();
+  store.db
+    .insert(pages)
+    .values({ id: "p", name: "MARKER-NAME", timeZone: "Etc/UTC", createdAt: 0, updatedAt: 0 })
+    .run();
   store.snapshot(join(where, "copy.db"));
   for (const name of readdirSync(where).filter((file) => file !== "keyring.json")) {
     const bytes = readFileSync(join(where, name)).toString("latin1");
@@ -93,7 +96,10 @@ test("only a checkpoint moves the log into the database", () => {
   store.checkpoint();
   const size = statSync(join(where, "candor.db")).size;
   for (let index = 0; index < 2000; index++) {
-    store.db.insert(settings).values({ name: `n${index}`, value: "x".repeat(500), updatedAt: 0 }).run();
+    store.db
+      .insert(settings)
+      .values({ name: `n${index}`, value: "x".repeat(500), updatedAt: 0 })
+      .run();
   }
   assert.equal(statSync(join(where, "candor.db")).size, size);
   assert.ok(store.walBytes() > 1_000_000);
@@ -135,7 +141,14 @@ test("a damaged, missing or foreign keyring is refused and not touched", () => {
   const parsed = JSON.parse(good);
   const swapped = structuredClone(parsed);
   [swapped.keys[0].wrapped, swapped.keys[1].wrapped] = [swapped.keys[1].wrapped, swapped.keys[0].wrapped];
-  for (const bad of ["", "{", "null", good.replace("A", "B").slice(0, -30), JSON.stringify(swapped), JSON.stringify({ ...parsed, keys: parsed.keys.slice(1) })]) {
+  for (const bad of [
+    "",
+    "{",
+    "null",
+    good.replace("A", "B").slice(0, -30),
+    JSON.stringify(swapped),
+    JSON.stringify({ ...parsed, keys: parsed.keys.slice(1) }),
+  ]) {
     writeFileSync(file, bad);
     assert.throws(() => openKeyring(file, Buffer.alloc(32, 3)), /is damaged/, bad);
     assert.equal(readFileSync(file, "utf8"), bad);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
-import { connect } from "node:net";
+import { BlockList, connect } from "node:net";
 import { test } from "node:test";
-import { BlockList } from "node:net";
 import { parseNetworks } from "../../src/config.ts";
 import { peerOf } from "../../src/server.ts";
 import { networkOf } from "../../src/subscribers/network.ts";
@@ -27,7 +26,11 @@ const cases: [what: string, request: string, status: number][] = [
   ["HTTP/2.0 in words", `GET / HTTP/2.0\r\n${good}\r\n`, 505],
   ["a body on GET", `GET / HTTP/1.1\r\n${good}Content-Length: 5\r\n\r\nhello`, 400],
   ["a chunked body on GET", `GET / HTTP/1.1\r\n${good}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
-  ["both lengths", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+  [
+    "both lengths",
+    `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    400,
+  ],
   ["two lengths", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`, 400],
   ["a negative length", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: -1\r\n\r\n`, 400],
   ["an upgrade", `GET / HTTP/1.1\r\n${good}Upgrade: h2c\r\n\r\n`, 400],

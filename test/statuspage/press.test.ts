@@ -1,17 +1,25 @@
 import assert from "node:assert/strict";
-import { gunzipSync } from "node:zlib";
 import { request } from "node:http";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { addHost } from "../../src/pages/pages.ts";
-import { host, type House, monday, openTestHouse } from "../support/house.ts";
+import { type House, host, monday, openTestHouse } from "../support/house.ts";
 
 const by = { kind: "system" as const };
 const hour = 3_600_000;
 
 function open(house: House, fields: { name: string; components: Record<string, any>; body?: string }) {
   const now = house.deps.clock.now();
-  const { incident } = openIncident(house.deps.db, { pageId: house.page.id, body: "We look into it.", notify: false, burstFactor: 5, now, by, ...fields });
+  const { incident } = openIncident(house.deps.db, {
+    pageId: house.page.id,
+    body: "We look into it.",
+    notify: false,
+    burstFactor: 5,
+    now,
+    by,
+    ...fields,
+  });
   house.deps.press.press(house.page.id, incident.id);
   return incident;
 }
@@ -19,7 +27,10 @@ function open(house: House, fields: { name: string; components: Record<string, a
 test("the headline names what is broken, and the change is there at the next request", async () => {
   const house = await openTestHouse();
   assert.match((await house.visit("/")).text, /<h1>All systems are operational\.<\/h1>/);
-  const incident = open(house, { name: "Payments fail", components: { [house.parts.Checkout]: "major_outage", [house.parts.Search]: "degraded_performance" } });
+  const incident = open(house, {
+    name: "Payments fail",
+    components: { [house.parts.Checkout]: "major_outage", [house.parts.Search]: "degraded_performance" },
+  });
   const front = (await house.visit("/")).text;
   assert.match(front, /<h1>Checkout is down\.<\/h1>/);
   assert.match(front, /Search is degraded\./);
@@ -74,7 +85,14 @@ test("public pages are served while the database can't be read", async () => {
   const incident = open(house, { name: "Payments fail", components: { [house.parts.API]: "partial_outage" } });
   await new Promise((resolve) => setTimeout(resolve, 100));
   house.deps.db.$client.close();
-  for (const path of ["/", "/history", "/subscribe", `/incidents/${incident.id}`, "/history/2026-11", "/api/v2/summary.json"]) {
+  for (const path of [
+    "/",
+    "/history",
+    "/subscribe",
+    `/incidents/${incident.id}`,
+    "/history/2026-11",
+    "/api/v2/summary.json",
+  ]) {
     assert.equal((await house.visit(path)).status, 200, path);
   }
 });
@@ -95,12 +113,19 @@ test("a new day is drawn without any change, in the page's own zone", async () =
 test("what is written shows as text: markup in titles and updates never becomes markup", async () => {
   const house = await openTestHouse();
   const evil = `<script>alert(1)</script><img src=x onerror=alert(1)>"'&`;
-  const incident = open(house, { name: evil, body: `${evil}\n\n[a](javascript:alert(1)) [b](https://example.com)`, components: { [house.parts.API]: "major_outage" } });
+  const incident = open(house, {
+    name: evil,
+    body: `${evil}\n\n[a](javascript:alert(1)) [b](https://example.com)`,
+    components: { [house.parts.API]: "major_outage" },
+  });
   for (const path of ["/", "/history", `/incidents/${incident.id}`]) {
     const { text } = await house.visit(path);
     assert.doesNotMatch(text, /<script>alert|<img src=x|href="javascript:/i, path);
   }
-  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<a href="https:\/\/example\.com" rel="nofollow noopener noreferrer">b<\/a>/);
+  assert.match(
+    (await house.visit(`/incidents/${incident.id}`)).text,
+    /<a href="https:\/\/example\.com" rel="nofollow noopener noreferrer">b<\/a>/,
+  );
   await house.close();
 });
 
@@ -108,16 +133,28 @@ test("the first view of a page with 20 components is at most 14 kB in three requ
   const house = await openTestHouse();
   const { createComponent } = await import("../../src/components/components.ts");
   for (let index = 0; index < 17; index++) {
-    createComponent(house.deps.db, { pageId: house.page.id, name: `Component number ${index}`, description: "Does what it should", now: monday - 100 * 24 * hour, by });
+    createComponent(house.deps.db, {
+      pageId: house.page.id,
+      name: `Component number ${index}`,
+      description: "Does what it should",
+      now: monday - 100 * 24 * hour,
+      by,
+    });
   }
-  for (let index = 0; index < 3; index++) open(house, { name: `Incident ${index}`, body: "Some of you can't sign in. ".repeat(10), components: { [house.parts.API]: "partial_outage" } });
+  for (let index = 0; index < 3; index++)
+    open(house, {
+      name: `Incident ${index}`,
+      body: "Some of you can't sign in. ".repeat(10),
+      components: { [house.parts.API]: "partial_outage" },
+    });
   house.deps.press.pressAll();
   const front = await raw(house.port, "/", { "accept-encoding": "gzip" });
   const html = gunzipSync(front.body).toString("utf8");
   const linked = [...html.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(([, path]) => path as string);
   assert.equal(linked.length, 2, "one stylesheet and one script");
   let bytes = front.body.length;
-  for (const path of linked.filter((one) => one.endsWith(".css"))) bytes += (await raw(house.port, path, { "accept-encoding": "gzip" })).body.length;
+  for (const path of linked.filter((one) => one.endsWith(".css")))
+    bytes += (await raw(house.port, path, { "accept-encoding": "gzip" })).body.length;
   assert.ok(bytes <= 14_000, `${bytes} bytes`);
   await house.close();
 });

@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { eq } from "drizzle-orm";
 import { expandSlice } from "../../src/announcements/announcements.ts";
 import { openIncident } from "../../src/incidents/incidents.ts";
+import { listDeliveries, readKeptLetter } from "../../src/mail/ledger.ts";
 import { deliveries, subscribers } from "../../src/schema.ts";
 import { manageToken } from "../../src/subscribers/subscribers.ts";
-import { listDeliveries, readKeptLetter } from "../../src/mail/ledger.ts";
-import { host, type House, openTestHouse } from "../support/house.ts";
+import { type House, host, openTestHouse } from "../support/house.ts";
 import { linksIn, openLetter } from "../support/letterbox.ts";
 
 const day = 86_400_000;
@@ -21,7 +21,12 @@ async function confirmationLink(house: House): Promise<string> {
   return linksIn(letter).find((link) => link.includes("/subscribe/confirm/")) as string;
 }
 
-const stateOf = (house: House) => house.deps.db.select().from(subscribers).all().map((row) => row.state);
+const stateOf = (house: House) =>
+  house.deps.db
+    .select()
+    .from(subscribers)
+    .all()
+    .map((row) => row.state);
 
 test("a visitor subscribes, confirms by a click, is told once, and leaves with one click", async () => {
   const house = await openTestHouse();
@@ -38,7 +43,11 @@ test("a visitor subscribes, confirms by a click, is told once, and leaves with o
   assert.deepEqual(stateOf(house), ["active"]);
 
   const told = await house.operate("POST", `/v1/pages/${house.page.id}/incidents`, {
-    incident: { name: "Payments fail", body: "We look into it.", components: { [house.parts.Checkout]: "major_outage" } },
+    incident: {
+      name: "Payments fail",
+      body: "We look into it.",
+      components: { [house.parts.Checkout]: "major_outage" },
+    },
   });
   assert.equal(told.status, 201, told.text);
   await house.settle();
@@ -52,10 +61,18 @@ test("a visitor subscribes, confirms by a click, is told once, and leaves with o
 
   assert.equal((await house.visit(oneClick)).status, 200);
   assert.deepEqual(stateOf(house), ["active"], "a GET leaves nothing");
-  const gone = await house.visit(oneClick, { method: "POST", body: "List-Unsubscribe=One-Click", headers: { "content-type": "application/x-www-form-urlencoded" } });
+  const gone = await house.visit(oneClick, {
+    method: "POST",
+    body: "List-Unsubscribe=One-Click",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+  });
   assert.equal(gone.status, 200);
   assert.deepEqual(stateOf(house), ["unsubscribed"]);
-  const again = await house.visit(oneClick, { method: "POST", body: "List-Unsubscribe=One-Click", headers: { "content-type": "application/x-www-form-urlencoded" } });
+  const again = await house.visit(oneClick, {
+    method: "POST",
+    body: "List-Unsubscribe=One-Click",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+  });
   assert.equal(again.status, 200, "leaving twice is leaving once");
   assert.equal(house.deps.db.select().from(subscribers).get()?.address, null, "the address is forgotten");
   await house.close();
@@ -108,7 +125,13 @@ test("one network may ask only so often, and a /64 is one network", async () => 
 
 test("a wrong address comes back in the form with the sentence beside it and nothing lost", async () => {
   const house = await openTestHouse();
-  for (const email of ["nobody", "a@b", "a@example.com\r\nBcc: evil@evil.test", `${"x".repeat(250)}@example.com`, "ä@example.com"]) {
+  for (const email of [
+    "nobody",
+    "a@b",
+    "a@example.com\r\nBcc: evil@evil.test",
+    `${"x".repeat(250)}@example.com`,
+    "ä@example.com",
+  ]) {
     const answer = await subscribe(house, email, { scope: "some", components: [house.parts.API] });
     assert.equal(answer.status, 422);
     assert.match(answer.text, /Give an e-mail address like name@example\.com\./);
@@ -138,10 +161,13 @@ test("who chose parts is told about those alone", async () => {
   await subscribe(house, "search@example.com", { scope: "some", components: [house.parts.Search] });
   await house.stranger().send(await confirmationLink(house), {});
   const open = (part: string) =>
-    house.operate("POST", `/v1/pages/${house.page.id}/incidents`, { incident: { name: "Trouble", body: "x", components: { [part]: "partial_outage" } } });
+    house.operate("POST", `/v1/pages/${house.page.id}/incidents`, {
+      incident: { name: "Trouble", body: "x", components: { [part]: "partial_outage" } },
+    });
   await open(house.parts.API);
   await house.settle();
-  const letters = () => listDeliveries(house.deps.db, { pageId: house.page.id, limit: 100 }).filter((row) => row.kind === "update");
+  const letters = () =>
+    listDeliveries(house.deps.db, { pageId: house.page.id, limit: 100 }).filter((row) => row.kind === "update");
   assert.equal(letters().length, 0);
   await open(house.parts.Search);
   await house.settle();
@@ -158,7 +184,16 @@ test("who leaves between publishing and sending gets no letter", async () => {
   const { db, keys, clock } = house.deps;
   const now = clock.now();
   const by = { kind: "system" as const };
-  openIncident(db, { pageId: house.page.id, name: "Trouble", body: "x", components: {}, notify: true, burstFactor: 5, now, by });
+  openIncident(db, {
+    pageId: house.page.id,
+    name: "Trouble",
+    body: "x",
+    components: {},
+    notify: true,
+    burstFactor: 5,
+    now,
+    by,
+  });
   assert.equal(expandSlice(db, { now }), 1, "the letter is queued while its reader still wants it");
   const row = db.select().from(subscribers).get();
   await visitor.send(`/unsubscribe/${manageToken(keys, row?.id as string)}`, {});

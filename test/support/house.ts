@@ -3,7 +3,7 @@
  * letterbox for its mail. The same three inhabitants everywhere: Olive the owner, Paul the publisher, and a stranger.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, request, type IncomingHttpHeaders, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, request, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
@@ -14,10 +14,10 @@ import { createKeyring, openKeyring } from "../../src/crypto/keyring.ts";
 import type { Deps } from "../../src/deps.ts";
 import { createEdge } from "../../src/edge.ts";
 import { addHost, createPage, type Page } from "../../src/pages/pages.ts";
+import type { Role } from "../../src/schema.ts";
 import { openHouse } from "../../src/server.ts";
 import { createMember, createSignInLink, type Member } from "../../src/team/members.ts";
 import { createToken } from "../../src/team/tokens.ts";
-import type { Role } from "../../src/schema.ts";
 
 export const monday = Date.parse("2026-11-23T09:00:00Z");
 
@@ -64,7 +64,14 @@ export async function openTestHouse(settings: Partial<Record<SettingName, string
   let now = monday;
   const clock = { now: () => now };
   const lines: string[] = [];
-  const house = openHouse({ data: undefined, keys, environment: {}, overrides: settings, clock, write: (line) => lines.push(line) });
+  const house = openHouse({
+    data: undefined,
+    keys,
+    environment: {},
+    overrides: settings,
+    clock,
+    write: (line) => lines.push(line),
+  });
   const { db } = house;
   const by = { kind: "system" as const };
   const page = createPage(db, { name: "Acme", timeZone: "Europe/Berlin", now, by });
@@ -86,8 +93,12 @@ export async function openTestHouse(settings: Partial<Record<SettingName, string
   );
   const health = (_request: unknown, response: any) => response.writeHead(200).end("ok");
   const server = createServer(createEdge({ press: house.press, app: visitors, health }));
-  const port = await new Promise<number>((resolve) => server.listen(0, "127.0.0.1", () => resolve((server.address() as any).port)));
+  const port = await new Promise<number>((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as any).port)),
+  );
 
+  // A test that fails before it closes its house must not keep the process.
+  server.unref();
   const visit: House["visit"] = (path, options = {}) => ask(port, path, options);
   const browser = (): Browser => browse(visit);
   return {
@@ -100,7 +111,10 @@ export async function openTestHouse(settings: Partial<Record<SettingName, string
     lines,
     visit,
     operate: async (method, path, body) => {
-      const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+      const init =
+        body === undefined
+          ? { method }
+          : { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
       const response = await app.fetch(new Request(`http://candor${path}`, init), { peer: "operator", operator: true });
       return answerOf(response.status, Object.fromEntries(response.headers), await response.text());
     },
@@ -108,7 +122,10 @@ export async function openTestHouse(settings: Partial<Record<SettingName, string
     api: (secret, method, path, body) =>
       visit(path, {
         method,
-        headers: { authorization: `OAuth ${secret}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+        headers: {
+          authorization: `OAuth ${secret}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       }),
     signIn: async (who) => {
@@ -139,7 +156,9 @@ function ask(port: number, path: string, options: Visit): Promise<Answer> {
     const call = request({ port, path, method: options.method ?? "GET", headers, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk) => chunks.push(chunk));
-      response.on("end", () => resolve(answerOf(response.statusCode ?? 0, response.headers, Buffer.concat(chunks).toString("utf8"))));
+      response.on("end", () =>
+        resolve(answerOf(response.statusCode ?? 0, response.headers, Buffer.concat(chunks).toString("utf8"))),
+      );
     });
     call.on("error", reject);
     call.end(options.body);
@@ -173,7 +192,11 @@ function browse(visit: House["visit"]): Browser {
       for (const [name, value] of Object.entries({ _csrf: csrf, ...fields })) {
         for (const one of Array.isArray(value) ? value : [value]) body.append(name, one);
       }
-      const headers = { "content-type": "application/x-www-form-urlencoded", origin: `https://${host}`, "sec-fetch-site": "same-origin" };
+      const headers = {
+        "content-type": "application/x-www-form-urlencoded",
+        origin: `https://${host}`,
+        "sec-fetch-site": "same-origin",
+      };
       return go(path, { method: "POST", headers, body: body.toString() });
     },
   };

@@ -1,5 +1,5 @@
 /** Reads the latest kept letter as a mail program would. */
-import { simpleParser, type Headers } from "mailparser";
+import { type Headers, simpleParser } from "mailparser";
 import { listDeliveries, readKeptLetter } from "../../src/mail/ledger.ts";
 import type { House } from "./house.ts";
 
@@ -16,7 +16,14 @@ export async function readLetter(house: House, id: number): Promise<Letter> {
   if (!raw) throw new Error(`Letter ${id} was not kept.`);
   const mail = await simpleParser(raw);
   const to = Array.isArray(mail.to) ? mail.to[0] : mail.to;
-  return { raw, subject: mail.subject ?? "", text: mail.text ?? "", html: mail.html || "", to: to?.text ?? "", headers: mail.headers };
+  return {
+    raw,
+    subject: mail.subject ?? "",
+    text: mail.text ?? "",
+    html: mail.html || "",
+    to: to?.text ?? "",
+    headers: mail.headers,
+  };
 }
 
 /** Paths of the links in the text part, in order. */

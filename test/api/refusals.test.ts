@@ -1,0 +1,156 @@
+/** Who may not, and what isn't there: each refusal has its status and a sentence under `message`. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { addHost, createPage } from "../../src/pages/pages.ts";
+import { createToken } from "../../src/team/tokens.ts";
+import { type House, monday, openTestHouse } from "../support/house.ts";
+
+const by = { kind: "system" as const };
+let house: House;
+let base: string;
+before(async () => {
+  house = await openTestHouse();
+  base = `/v1/pages/${house.page.id}`;
+});
+after(() => house.close());
+
+test("the scheme's case doesn't matter, and the key may stand in the query", async () => {
+  const secret = house.token("publisher");
+  for (const scheme of ["OAuth", "oauth", "OAUTH", "Bearer", "bearer"]) {
+    const answer = await house.visit(`${base}/incidents`, { headers: { authorization: `${scheme} ${secret}` } });
+    assert.equal(answer.status, 200, scheme);
+  }
+  assert.equal((await house.visit(`${base}/incidents.json?api_key=${secret}`)).status, 200);
+  assert.equal((await house.visit(`/v1/pages.json?api_key=${secret}`)).json()[0].id, house.page.id);
+  assert.ok(!house.lines.join("").includes(secret), "no log line holds the token");
+});
+
+test("no token, a wrong one and a revoked one are 401", async () => {
+  const { secret, token } = createToken(house.deps.db, { name: "gone", role: "owner", now: monday, by });
+  await house.operate("DELETE", `/v1/tokens/${token.id}`);
+  for (const headers of [{}, { authorization: "OAuth nonsense" }, { authorization: `OAuth ${secret}` }, { authorization: "Basic eDp5" }]) {
+    const answer = await house.visit(`${base}/incidents`, { headers: headers as Record<string, string> });
+    assert.equal(answer.status, 401);
+    assert.equal(answer.headers["www-authenticate"], "OAuth");
+    assert.match(answer.json().message, /token/);
+  }
+});
+
+test("a token does what its role says and no more", async () => {
+  const publisher = house.token("publisher");
+  const config = house.token("page_config");
+  const incident = { incident: { name: "x" } };
+  const cases: [string, string, string, object | undefined, number][] = [
+    [config, "GET", "/incidents", undefined, 200],
+    [config, "POST", "/incidents", incident, 403],
+    [publisher, "POST", "/incidents", incident, 201],
+    [publisher, "GET", "/components", undefined, 200],
+    [publisher, "POST", "/components", { component: { name: "x" } }, 403],
+    [config, "POST", "/components", { component: { name: "x" } }, 201],
+    [publisher, "PATCH", "", { page: { name: "x" } }, 403],
+    [config, "PATCH", "", { page: { name: "Acme" } }, 200],
+    [publisher, "GET", "/subscribers", undefined, 200],
+    [config, "GET", "/subscribers", undefined, 403],
+    [config, "GET", "/mail", undefined, 403],
+    [publisher, "POST", "/mail/test", { email: "x@example.com" }, 403],
+  ];
+  for (const [secret, method, path, body, status] of cases) {
+    const answer = await house.api(secret, method, base + path, body);
+    assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
+    if (status === 403) assert.match(answer.json().message, /role/);
+  }
+});
+
+test("a token for one page sees and touches only that page", async () => {
+  const { db } = house.deps;
+  const other = createPage(db, { name: "Other", timeZone: "UTC", now: monday, by });
+  addHost(db, { pageId: other.id, host: "other.example.com", now: monday, by });
+  house.deps.press.pressAll();
+  const { secret } = createToken(db, { name: "other", role: "owner", pageId: other.id, now: monday, by });
+  const names = async (token: string) => (await house.api(token, "GET", "/v1/pages")).json().map((page: any) => page.name);
+  assert.deepEqual(await names(secret), ["Other"]);
+  assert.deepEqual(await names(house.token("publisher")), ["Acme", "Other"]);
+  assert.equal((await house.api(secret, "GET", `${base}/components`)).status, 403);
+  assert.equal((await house.api(secret, "GET", `/v1/pages/${other.id}/components`)).status, 200);
+
+  const all = house.token("owner");
+  const theirs = `/v1/pages/${other.id}`;
+  const incident = (await house.api(all, "POST", `${base}/incidents`, { incident: { name: "Ours" } })).json();
+  const subscriber = (await house.api(all, "POST", `${base}/subscribers`, { subscriber: { email: "ours@example.com" } })).json();
+  const [group] = (await house.api(all, "GET", `${base}/component-groups`)).json();
+  const update = incident.incident_updates[0].id;
+  const strange: [string, string, object?][] = [
+    ["GET", `/incidents/${incident.id}`],
+    ["PATCH", `/incidents/${incident.id}`, { incident: { name: "Theirs" } }],
+    ["DELETE", `/incidents/${incident.id}`],
+    ["PATCH", `/incidents/${incident.id}/incident_updates/${update}`, { incident_update: { body: "Theirs" } }],
+    ["POST", "/incidents", { incident: { name: "x", components: { [house.parts.API]: "major_outage" } } }],
+    ["POST", "/incidents", { incident: { name: "x", component_ids: [house.parts.API] } }],
+    ["GET", `/components/${house.parts.API}`],
+    ["PATCH", `/components/${house.parts.API}`, { component: { name: "Theirs" } }],
+    ["DELETE", `/components/${house.parts.API}`],
+    ["POST", `/components/${house.parts.API}/archive`],
+    ["POST", "/components", { component: { name: "x", group_id: group.id } }],
+    ["GET", `/component-groups/${group.id}`],
+    ["PATCH", `/component-groups/${group.id}`, { component_group: { name: "Theirs" } }],
+    ["DELETE", `/component-groups/${group.id}`],
+    ["POST", "/component-groups", { component_group: { name: "x", components: [house.parts.API] } }],
+    ["GET", `/subscribers/${subscriber.id}`],
+    ["PATCH", `/subscribers/${subscriber.id}`, { whole_page: true }],
+    ["DELETE", `/subscribers/${subscriber.id}`],
+    ["POST", "/subscribers/unsubscribe", { subscribers: [subscriber.id] }],
+    ["POST", "/subscribers", { subscriber: { email: "x@example.com", component_ids: [house.parts.API] } }],
+    ["POST", `/subscribers/${subscriber.id}/resend_confirmation`],
+    ["GET", "/mail/1"],
+    ["DELETE", "/mail/1"],
+    ["POST", "/mail/1/retry"],
+    ["POST", "/announcements/1/send"],
+  ];
+  for (const [method, path, body] of strange) {
+    const answer = await house.api(all, method, theirs + path, body);
+    assert.equal(answer.status, 404, `${method} ${path}: ${answer.text}`);
+    assert.match(answer.json().message, /\.$/);
+  }
+  assert.equal((await house.api(all, "GET", `${base}/incidents/${incident.id}`)).json().name, "Ours");
+  assert.equal((await house.visit("/api/v2/incidents.json", { host: "other.example.com" })).json().incidents.length, 0);
+  await house.operate("DELETE", `${base}/incidents/${incident.id}`);
+});
+
+test("what isn't there is 404, and what belongs to the operator isn't there for anybody else", async () => {
+  const owner = house.token("owner");
+  for (const path of ["/v1/nothing", "/v1/pages/aaaaaaaaaaaa", `${base}/incidents/aaaaaaaaaaaa`, `${base}/postmortems`, `${base}/mail/99`]) {
+    const answer = await house.api(owner, "GET", path);
+    assert.equal(answer.status, 404, path);
+    assert.match(answer.json().message, /\.$/);
+  }
+  for (const path of ["/v1/settings", "/v1/members", "/v1/tokens", "/v1/audit", `${base}/hosts`]) {
+    assert.equal((await house.api(owner, "GET", path)).status, 404, path);
+  }
+  assert.equal((await house.api(owner, "POST", "/v1/snapshots", {})).status, 404);
+  assert.equal((await house.api(owner, "PUT", "/v1/settings/mail.smtp_url", { value: "smtp://evil.example.com" })).status, 404);
+});
+
+test("who asks again for what is already so is told by a 409", async () => {
+  const add = () => house.operate("POST", `${base}/subscribers`, { subscriber: { email: "twice@example.com", skip_confirmation_notification: true } });
+  const first = (await add()).json();
+  assert.equal((await add()).status, 409);
+  assert.equal((await house.operate("POST", `${base}/subscribers/${first.id}/resend_confirmation`)).status, 409);
+  assert.equal((await house.operate("POST", "/v1/members", { member: { email: "olive@example.com", roles: ["owner"] } })).status, 409);
+  assert.equal((await house.operate("POST", `${base}/hosts`, { host: { name: "status.example.com" } })).status, 409);
+});
+
+test("a token that asks too often waits as long as it is told to, and others don't", async () => {
+  const small = await openTestHouse({ "api.requests_per_minute": "3" });
+  const path = `/v1/pages/${small.page.id}/components`;
+  const secret = small.token("publisher");
+  for (let count = 0; count < 3; count++) assert.equal((await small.api(secret, "GET", path)).status, 200);
+  const answer = await small.api(secret, "GET", path);
+  assert.equal(answer.status, 429);
+  assert.equal(answer.headers["retry-after"], "20");
+  assert.match(answer.json().message, /3 requests a minute/);
+  assert.equal((await small.api(small.token("publisher"), "GET", path)).status, 200);
+  assert.equal((await small.operate("GET", path)).status, 200);
+  small.pass(20_000);
+  assert.equal((await small.api(secret, "GET", path)).status, 200);
+  await small.close();
+});

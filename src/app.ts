@@ -4,6 +4,8 @@
  */
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { announcementAdmin } from "./announcements/admin.ts";
+import { auditAdmin } from "./audit/admin.ts";
 import { componentAdmin } from "./components/admin.ts";
 import { componentApi } from "./components/api.ts";
 import type { Deps } from "./deps.ts";
@@ -61,10 +63,12 @@ export function adminRoutes(deps: Deps): Route[] {
   return [
     ...memberAdmin(deps),
     ...incidentAdmin(deps),
+    ...announcementAdmin(deps),
     ...componentAdmin(deps),
     ...subscriberAdmin(deps),
     ...mailAdmin(deps),
     ...pageAdmin(deps),
+    ...auditAdmin(deps),
   ];
 }
 

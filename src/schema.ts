@@ -303,8 +303,8 @@ export const subscribers = sqliteTable(
     state: text("state", { enum: subscriberStates }).notNull(),
     /** True when the subscriber wants every component, those to come included. */
     wholePage: flag("whole_page").notNull(),
-    /** How consent was given: form, api, import, example. */
-    source: text("source", { enum: ["form", "api", "cli", "example"] }).notNull(),
+    /** Where they came from. */
+    source: text("source", { enum: ["form", "api", "cli", "example", "admin"] }).notNull(),
     /** The consent sentence that the person agreed to. */
     consent: text("consent").notNull(),
     createdAt: integer("created_at").notNull(),

@@ -1,6 +1,133 @@
+/**
+ * The publisher's desk. Publishing takes two steps without JavaScript: the form posts `step=preview` and is shown what
+ * would happen, with everything typed kept in hidden fields; `step=publish` makes it happen, `step=edit` goes back.
+ */
 import type { Deps } from "../deps.ts";
-import type { Route } from "../http.ts";
+import type { Ctx, Route } from "../http.ts";
+import { seeOther } from "../http.ts";
+import { createDesk, type Fault, faultOf, goOn } from "../team/desk.ts";
+import { editRoutes } from "./admin-edit.ts";
+import { incidentListView, incidentPageView } from "./desk-views.ts";
+import { openIncident, postUpdate } from "./incidents.ts";
+import {
+  type Fields,
+  fieldsIn,
+  freshFields,
+  impactChoices,
+  openingIn,
+  partChoices,
+  statusChoices,
+  updateIn,
+} from "./posting.ts";
+import { rehearse } from "./rehearsal.ts";
+import { reviewView } from "./review.ts";
+import { findIncident } from "./stories.ts";
 
-export function incidentAdmin(_deps: Deps): Route[] {
-  return [];
+/** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
+const mostDrafts = 1_000;
+
+export function incidentAdmin(deps: Deps): Route[] {
+  const { db, clock } = deps;
+  const desk = createDesk(deps);
+  const published = new Map<string, string>();
+
+  const doing = (c: Ctx) => ({
+    pageId: c.get("page").id,
+    burstFactor: deps.config.number("mail.burst_factor"),
+    now: clock.now(),
+    by: c.get("actor"),
+  });
+  const rememberDraft = (draft: string, path: string) => {
+    if (draft === "") return;
+    published.set(draft, path);
+    for (const oldest of published.keys()) {
+      if (published.size <= mostDrafts) break;
+      published.delete(oldest);
+    }
+  };
+  const afterwards = (c: Ctx, incidentId: string, draft: string) => {
+    deps.press.press(c.get("page").id, incidentId);
+    deps.announcer.wake();
+    const path = `/admin/incidents/${incidentId}`;
+    rememberDraft(draft, path);
+    return goOn(c, path, "published");
+  };
+
+  const showNew = (c: Ctx, fields: Fields, fault?: Fault) => {
+    const view = {
+      title: "Open an incident",
+      fields,
+      fault,
+      statuses: statusChoices("incident", fields.status),
+      impacts: impactChoices(fields.impact),
+      parts: partChoices(db, { pageId: c.get("page").id, chosen: fields.chosen }),
+    };
+    return desk.page(c, "incident-new", view, fault ? 422 : 200);
+  };
+
+  const open = (c: Ctx) => {
+    const form = c.get("form");
+    const fields = fieldsIn(form);
+    const done = published.get(fields.draft);
+    if (done) return goOn(c, done, "published");
+    if (form.one("step") === "edit") return showNew(c, fields);
+    try {
+      const input = { ...doing(c), ...openingIn(fields) };
+      if (form.one("step") === "publish") return afterwards(c, openIncident(db, input).incident.id, fields.draft);
+      const rehearsal = rehearse(db, input.now, (stage) => openIncident(stage, input));
+      const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents", isNew: true };
+      return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
+    } catch (error) {
+      return showNew(c, fields, faultOf(error));
+    }
+  };
+
+  const showIncident = (c: Ctx, fields?: Fields, fault?: Fault) => {
+    const view = incidentPageView(deps, { page: c.get("page"), id: c.req.param("id") ?? "", fields });
+    return desk.page(c, "incident", { ...view, fault }, fault ? 422 : 200);
+  };
+
+  const post = (c: Ctx) => {
+    const form = c.get("form");
+    const fields = fieldsIn(form);
+    const incident = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
+    const done = published.get(fields.draft);
+    if (done) return goOn(c, done, "published");
+    if (form.one("step") === "edit") return showIncident(c, fields);
+    try {
+      const input = { ...doing(c), ...updateIn(db, incident, fields) };
+      if (form.one("step") === "publish") {
+        postUpdate(db, input);
+        return afterwards(c, incident.id, fields.draft);
+      }
+      const rehearsal = rehearse(db, input.now, (stage) => postUpdate(stage, input));
+      const action = `/admin/incidents/${incident.id}/updates`;
+      const where = { page: c.get("page"), origin: c.get("host").origin, action, isNew: false };
+      return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
+    } catch (error) {
+      return showIncident(c, fields, faultOf(error));
+    }
+  };
+
+  const list = (c: Ctx) => {
+    const number = Math.max(1, Math.min(10_000, Number.parseInt(c.req.query("page") ?? "1", 10) || 1));
+    return desk.page(c, "incidents", incidentListView(db, { page: c.get("page"), number }));
+  };
+
+  const enter = { who: "member", role: "publisher" } as const;
+  return [
+    { method: "GET", path: "/admin/incidents", enter, run: list },
+    { method: "GET", path: "/admin/incidents/new", enter, run: (c) => showNew(c, freshFields("investigating")) },
+    { method: "POST", path: "/admin/incidents", enter, run: open },
+    { method: "GET", path: "/admin/incidents/:id", enter, run: (c) => showIncident(c) },
+    { method: "POST", path: "/admin/incidents/:id/updates", enter, run: post },
+    // The preview's address, when somebody reloads or shares it.
+    {
+      method: "GET",
+      path: "/admin/incidents/:id/updates",
+      enter,
+      run: (c) => seeOther(c, `/admin/incidents/${c.req.param("id")}`),
+    },
+    ...editRoutes(deps, desk),
+  ];
 }

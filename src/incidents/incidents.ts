@@ -24,7 +24,7 @@ import {
 import { requireLines, requireText } from "../text.ts";
 import { componentIdsOf, findIncident, findUpdate, type Incident, type IncidentUpdate, listOpenIncidents } from "./stories.ts";
 
-const statusesOf = {
+export const statusesOf = {
   incident: ["investigating", "identified", "monitoring", "resolved"],
   maintenance: ["scheduled", "in_progress", "verifying", "completed"],
 } as const;

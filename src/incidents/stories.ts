@@ -35,6 +35,18 @@ export function findUpdate(db: Db | Tx, input: { incidentId: string; id: string 
   return update;
 }
 
+/** An update and its incident, by the update alone: for what hangs on updates, like announcements. */
+export function updateById(db: Db | Tx, id: string): { update: IncidentUpdate; incident: Incident } {
+  const row = db
+    .select({ update: incidentUpdates, incident: incidents })
+    .from(incidentUpdates)
+    .innerJoin(incidents, eq(incidents.id, incidentUpdates.incidentId))
+    .where(eq(incidentUpdates.id, id))
+    .get();
+  if (!row) throw new UserError("not_found", `There is no update ${JSON.stringify(id)}.`);
+  return row;
+}
+
 /** Not resolved and not completed; newest first. Maintenance that is yet to come is not open. */
 export function listOpenIncidents(db: Db | Tx, pageId: string): Incident[] {
   return db

@@ -2,7 +2,7 @@
 import { and, desc, eq, inArray, lt } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
-import type { Db } from "../db.ts";
+import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { type DeliveryState, deliveries, keptLetters } from "../schema.ts";
 import { deliveryAddress } from "./queue.ts";
@@ -29,7 +29,13 @@ export type DeliveryDetail = DeliveryBrief & { reply: string | undefined; addres
 /** Newest first; `before` is the last id of the slice before. */
 export function listDeliveries(
   db: Db,
-  input: { pageId: string; state?: DeliveryState | undefined; before?: number | undefined; limit: number },
+  input: {
+    pageId: string;
+    state?: DeliveryState | undefined;
+    announcementId?: number | undefined;
+    before?: number | undefined;
+    limit: number;
+  },
 ): DeliveryBrief[] {
   return db
     .select(brief)
@@ -38,6 +44,7 @@ export function listDeliveries(
       and(
         eq(deliveries.pageId, input.pageId),
         input.state === undefined ? undefined : eq(deliveries.state, input.state),
+        input.announcementId === undefined ? undefined : eq(deliveries.announcementId, input.announcementId),
         input.before === undefined ? undefined : lt(deliveries.id, input.before),
       ),
     )
@@ -73,7 +80,7 @@ export function countQueue(db: Db, pageId?: string): QueueCount {
 }
 
 /** Tries a letter again now, with its attempts forgotten. @throws UserError not_found, conflict */
-export function retryDelivery(db: Db, input: { pageId: string; id: number; now: number }): void {
+export function retryDelivery(db: Db | Tx, input: { pageId: string; id: number; now: number }): void {
   const row = requireDelivery(db, input);
   if (row.state === "sent") throw new UserError("conflict", "This letter was sent. It isn't sent twice.");
   if (row.state === "leased") throw new UserError("conflict", "This letter is being sent right now.");
@@ -86,7 +93,7 @@ export function retryDelivery(db: Db, input: { pageId: string; id: number; now: 
 }
 
 /** Takes a waiting letter out of the queue. `by` names who did, in words. @throws UserError not_found, conflict */
-export function dropDelivery(db: Db, input: { keys: Keys; pageId: string; id: number; by: string }): void {
+export function dropDelivery(db: Db | Tx, input: { keys: Keys; pageId: string; id: number; by: string }): void {
   const row = requireDelivery(db, input);
   if (row.state === "leased") throw new UserError("conflict", "This letter is being sent right now.");
   const waiting = ["queued", "deferred", "held"] as const;
@@ -124,7 +131,7 @@ export function pruneLedger(db: Db, input: { before: number; limit: number }): n
     .run(input.limit, input.before).changes;
 }
 
-function requireDelivery(db: Db, input: { pageId: string; id: number }): typeof deliveries.$inferSelect {
+function requireDelivery(db: Db | Tx, input: { pageId: string; id: number }): typeof deliveries.$inferSelect {
   const mine = and(eq(deliveries.id, input.id), eq(deliveries.pageId, input.pageId));
   const row = db.select().from(deliveries).where(mine).get();
   if (!row) throw new UserError("not_found", `This page has no letter ${input.id}.`);

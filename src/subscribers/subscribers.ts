@@ -65,7 +65,7 @@ export function addSubscriber(
     address: string;
     wish: Wish;
     confirm: "by letter" | "vouched";
-    source: "api" | "cli" | "example";
+    source: "api" | "cli" | "example" | "admin";
     keys: Keys;
     now: number;
     by: Actor;

@@ -2,10 +2,11 @@
  * Sessions: opaque, kept on the server, revocable. Lucia issues and renews them; the adapter here stores only the
  * SHA-256 of their ids, so that a stolen database opens no session. Idle and absolute lifetimes come from the settings.
  */
-import { eq, lt } from "drizzle-orm";
+import { and, desc, eq, gt, lt, ne } from "drizzle-orm";
 import { type Adapter, type DatabaseSession, Lucia } from "lucia";
 import { TimeSpan } from "oslo";
 import { parseCookies, serializeCookie } from "oslo/cookie";
+import { type Actor, recordDeed } from "../audit/audit.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { hashSecret } from "../crypto/fields.ts";
@@ -68,7 +69,30 @@ export function createSessions(input: { db: Db; config: Config; clock: Clock }):
 }
 
 export function endExpiredSessions(db: Db, input: { now: number }): void {
-  db.delete(sessions).where(lt(sessions.expiresAt, new Date(input.now))).run();
+  db.delete(sessions)
+    .where(lt(sessions.expiresAt, new Date(input.now)))
+    .run();
+}
+
+/** The newest first. The id is a hash, which opens nothing. */
+export function listSessions(db: Db, input: { memberId: string; now: number }) {
+  const mine = and(eq(sessions.memberId, input.memberId), gt(sessions.expiresAt, new Date(input.now)));
+  return db.select().from(sessions).where(mine).orderBy(desc(sessions.createdAt), desc(sessions.id)).all();
+}
+
+/** One session of the member's, or all but one. */
+export function endSessionsOf(
+  db: Db,
+  input: { memberId: string; only?: string | undefined; but?: string | undefined; now: number; by: Actor },
+): void {
+  const chosen = input.only ? eq(sessions.id, input.only) : ne(sessions.id, input.but ?? "");
+  db.transaction((tx) => {
+    const { changes } = tx
+      .delete(sessions)
+      .where(and(eq(sessions.memberId, input.memberId), chosen))
+      .run();
+    recordDeed(tx, input.by, input.now, { action: "member.end_sessions", detail: { sessions: changes } });
+  });
 }
 
 /** RFC 6265bis: `__Host-` binds the cookie to this very host over TLS. Plain http is for a server on one's own machine. */
@@ -128,13 +152,17 @@ function hashingAdapter(db: Db, clock: Clock): Adapter {
         .run();
     },
     deleteSession: async (id) => {
-      db.delete(sessions).where(eq(sessions.id, hashSecret(id))).run();
+      db.delete(sessions)
+        .where(eq(sessions.id, hashSecret(id)))
+        .run();
     },
     deleteUserSessions: async (memberId) => {
       db.delete(sessions).where(eq(sessions.memberId, memberId)).run();
     },
     deleteExpiredSessions: async () => {
-      db.delete(sessions).where(lt(sessions.expiresAt, new Date(clock.now()))).run();
+      db.delete(sessions)
+        .where(lt(sessions.expiresAt, new Date(clock.now())))
+        .run();
     },
   };
 }

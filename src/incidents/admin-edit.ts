@@ -1,0 +1,95 @@
+/** Putting right what was published: an update's words, an incident's title and impact, and taking it off the page. */
+import { listComponents } from "../components/components.ts";
+import type { Deps } from "../deps.ts";
+import type { Ctx, Route } from "../http.ts";
+import { markdownToHtml } from "../statuspage/markdown.ts";
+import { incidentWords, moment } from "../statuspage/words.ts";
+import { type Desk, type Fault, faultOf, goOn } from "../team/desk.ts";
+import { incidentPageView } from "./desk-views.ts";
+import { changeIncident, correctUpdate, deleteIncident, requireBody } from "./incidents.ts";
+import { impactIn } from "./posting.ts";
+import { findIncident, findUpdate, listRevisions, tellStory } from "./stories.ts";
+
+export function editRoutes(deps: Deps, desk: Desk): Route[] {
+  const { db, clock } = deps;
+  const doing = (c: Ctx) => ({
+    pageId: c.get("page").id,
+    incidentId: c.req.param("id") ?? "",
+    now: clock.now(),
+    by: c.get("actor"),
+  });
+
+  const showCorrection = (c: Ctx, body?: string, fault?: Fault) => {
+    const zone = c.get("page").timeZone;
+    const incident = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
+    const update = findUpdate(db, { incidentId: incident.id, id: c.req.param("update") ?? "" });
+    const view = {
+      title: "Correct an update",
+      incident: { id: incident.id, name: incident.name },
+      update: { id: update.id, statusWord: incidentWords[update.status], at: moment(update.displayAt, zone) },
+      body: body ?? update.body,
+      revisions: listRevisions(db, update.id).map((revision) => ({
+        replaced: moment(revision.replacedAt, zone),
+        html: markdownToHtml(revision.body),
+      })),
+      fault,
+    };
+    return desk.page(c, "correct", view, fault ? 422 : 200);
+  };
+
+  const correct = (c: Ctx) => {
+    const body = c.get("form").one("body");
+    const updateId = c.req.param("update") ?? "";
+    try {
+      correctUpdate(db, { ...doing(c), updateId, body: requireBody(body) });
+    } catch (error) {
+      return showCorrection(c, body, faultOf(error));
+    }
+    const incidentId = c.req.param("id") ?? "";
+    deps.press.press(c.get("page").id, incidentId);
+    return goOn(c, `/admin/incidents/${incidentId}#${updateId}`, "corrected");
+  };
+
+  const change = (c: Ctx) => {
+    const form = c.get("form");
+    const id = c.req.param("id") ?? "";
+    const [name, impact] = [form.one("name"), form.one("impact")];
+    try {
+      changeIncident(db, { ...doing(c), name, impactOverride: impactIn(impact) });
+    } catch (error) {
+      const view = incidentPageView(deps, { page: c.get("page"), id, facts: { name, impact } });
+      return desk.page(c, "incident", { ...view, factsFault: faultOf(error) }, 422);
+    }
+    deps.press.press(c.get("page").id, id);
+    return goOn(c, `/admin/incidents/${id}`, "changed");
+  };
+
+  const askDeletion = (c: Ctx) => {
+    const pageId = c.get("page").id;
+    const story = tellStory(db, { pageId, id: c.req.param("id") ?? "" });
+    const troubled = listComponents(db, pageId).filter(
+      (component) => story.componentIds.includes(component.id) && component.status !== "operational",
+    );
+    return desk.page(c, "incident-delete", {
+      title: "Delete an incident",
+      incident: { id: story.id, name: story.name, updates: story.updates.length, open: story.resolvedAt === null },
+      troubled: troubled.map((component) => component.name).join(", "),
+    });
+  };
+
+  const remove = (c: Ctx) => {
+    const input = doing(c);
+    deleteIncident(db, input);
+    deps.press.press(input.pageId, input.incidentId);
+    return goOn(c, "/admin/incidents", "deleted");
+  };
+
+  const enter = { who: "member", role: "publisher" } as const;
+  return [
+    { method: "POST", path: "/admin/incidents/:id", enter, run: change },
+    { method: "GET", path: "/admin/incidents/:id/updates/:update/edit", enter, run: (c) => showCorrection(c) },
+    { method: "POST", path: "/admin/incidents/:id/updates/:update/edit", enter, run: correct },
+    { method: "GET", path: "/admin/incidents/:id/delete", enter, run: askDeletion },
+    { method: "POST", path: "/admin/incidents/:id/delete", enter, run: remove },
+  ];
+}

@@ -1,0 +1,44 @@
+/**
+ * A rehearsal does what publishing would do, by the same rules and in the same transaction, looks at the outcome and
+ * takes it all back. So what a publisher is shown is what will be, and what can't be published can't be reviewed.
+ */
+import { TransactionRollbackError } from "drizzle-orm";
+import { type Announcement, announcementOf } from "../announcements/announcements.ts";
+import type { Db } from "../db.ts";
+import { frontView } from "../statuspage/front.ts";
+import { readState } from "../statuspage/state.ts";
+import { type Incident, type IncidentUpdate, type Story, tellStory } from "./stories.ts";
+
+export type Rehearsal = {
+  story: Story;
+  update: Story["updates"][number];
+  /** Undefined when nobody is to be told. */
+  announcement: Announcement | undefined;
+  /** What the page would say in large type. */
+  headline: string;
+  also: string;
+};
+
+/** @throws UserError as `publish` does */
+export function rehearse(
+  db: Db,
+  now: number,
+  publish: (stage: Db) => { incident: Incident; update: IncidentUpdate },
+): Rehearsal {
+  let seen: Rehearsal | undefined;
+  try {
+    db.transaction((tx) => {
+      // A rule opens its own transaction, which inside this one is a savepoint.
+      const stage = tx as unknown as Db;
+      const { incident, update } = publish(stage);
+      const story = tellStory(stage, { pageId: incident.pageId, id: incident.id });
+      const { headline, also } = frontView(stage, readState(stage, incident.pageId), now);
+      const shown = story.updates.find((one) => one.id === update.id) as Story["updates"][number];
+      seen = { story, update: shown, announcement: announcementOf(stage, update.id), headline, also };
+      tx.rollback();
+    });
+  } catch (error) {
+    if (!(error instanceof TransactionRollbackError)) throw error;
+  }
+  return seen as Rehearsal;
+}

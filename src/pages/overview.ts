@@ -1,0 +1,67 @@
+/** What a member sees first: what is open, what waits for a decision, how the mail goes, how the parts are. */
+import { type Announcement, listAnnouncements } from "../announcements/announcements.ts";
+import { listComponents } from "../components/components.ts";
+import type { Deps } from "../deps.ts";
+import { type Incident, listOpenIncidents, listUpcoming, tellStories, updateById } from "../incidents/stories.ts";
+import { countQueue } from "../mail/ledger.ts";
+import { storyView } from "../statuspage/incident.ts";
+import { duration, statusWords } from "../statuspage/words.ts";
+import { countSubscribers } from "../subscribers/subscribers.ts";
+import type { Page } from "./pages.ts";
+
+export function overview(deps: Deps, page: Page) {
+  const { db } = deps;
+  const components = listComponents(db, page.id);
+  const names = new Map(components.map((component) => [component.id, component.name]));
+  const view = (list: Incident[]) =>
+    tellStories(db, list).map((story) => ({
+      ...storyView(story, { zone: page.timeZone, names }),
+      silent: duration(Math.max(0, deps.clock.now() - (story.updates[0]?.displayAt ?? story.startedAt))),
+    }));
+  const troubled = components.filter((component) => component.status !== "operational");
+  return {
+    title: "Now",
+    headline: headline(listOpenIncidents(db, page.id).length, troubled.length),
+    open: view(listOpenIncidents(db, page.id)),
+    upcoming: view(listUpcoming(db, page.id)),
+    held: listAnnouncements(db, { pageId: page.id, limit: 100 })
+      .filter((announcement) => announcement.state === "held")
+      .map((announcement) => heldView(deps, announcement)),
+    mail: mailSentence(deps, page.id),
+    kept: deps.config.text("mail.smtp_url") === "",
+    active: countSubscribers(db, page.id).active,
+    components: components.map(({ id, name, status }) => ({ id, name, status, statusWord: statusWords[status] })),
+    empty: components.length === 0,
+  };
+}
+
+function headline(open: number, troubled: number): string {
+  if (open > 0) return open === 1 ? "One incident is open." : `${open} incidents are open.`;
+  if (troubled > 0) return "No incident is open, but not every part is operational.";
+  return "Nothing is open.";
+}
+
+function heldView(deps: Deps, announcement: Announcement) {
+  const { update, incident } = updateById(deps.db, announcement.updateId);
+  return {
+    id: announcement.id,
+    reason: announcement.reason,
+    audience: announcement.audience,
+    incidentId: incident.id,
+    name: incident.name,
+    body: update.body,
+  };
+}
+
+/** The queue in one sentence. */
+export function mailSentence(deps: Deps, pageId: string): string {
+  const { paused, retryAt } = deps.mailer.state();
+  const count = countQueue(deps.db, pageId);
+  const waiting = count.queued + count.leased + count.deferred;
+  const letters = waiting === 1 ? "1 letter waits" : `${waiting.toLocaleString("en")} letters wait`;
+  if (paused) {
+    const seconds = Math.max(1, Math.ceil(((retryAt ?? 0) - deps.clock.now()) / 1000));
+    return `The mail server can’t be had: ${letters}, and it is tried again in ${seconds} s. It said: ${paused}`;
+  }
+  return waiting === 0 ? "No letter waits." : `${letters} to be sent.`;
+}

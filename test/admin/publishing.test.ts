@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findComponent } from "../../src/components/components.ts";
+import { listIncidents } from "../../src/incidents/stories.ts";
+import { incidents, incidentUpdates, updateRevisions } from "../../src/schema.ts";
+import { addSubscriber } from "../../src/subscribers/subscribers.ts";
+import { type House, host, openTestHouse } from "../support/house.ts";
+import { openLetter } from "../support/letterbox.ts";
+
+async function withReaders(settings: Parameters<typeof openTestHouse>[0] = {}, most = 2): Promise<House> {
+  const house = await openTestHouse(settings);
+  const { db, keys, clock } = house.deps;
+  const common = { pageId: house.page.id, keys, now: clock.now(), by: { kind: "system" } as const };
+  for (let reader = 0; reader < most; reader++) {
+    const wish = { wholePage: true, componentIds: [] };
+    addSubscriber(db, { ...common, address: `all-${reader}@example.com`, wish, confirm: "vouched", source: "api" });
+  }
+  const wish = { wholePage: false, componentIds: [house.parts.Search] };
+  addSubscriber(db, { ...common, address: "search@example.com", wish, confirm: "vouched", source: "api" });
+  return house;
+}
+
+const first = (house: House) => listIncidents(house.deps.db, { pageId: house.page.id, limit: 1 })[0]?.id as string;
+const rowsIn = (house: House, table: string) =>
+  house.deps.db.$client.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+const statusOf = (house: House, id: string) => findComponent(house.deps.db, { pageId: house.page.id, id }).status;
+
+/** What a browser would send back from the review page: every hidden field as it was printed. */
+function hiddenIn(text: string): Record<string, string> {
+  const plain = (words: string) =>
+    words
+      .replaceAll("&lt;", "<")
+      .replaceAll("&gt;", ">")
+      .replaceAll("&quot;", '"')
+      .replaceAll("&#x27;", "'")
+      .replaceAll("&amp;", "&");
+  const found = [...text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)];
+  return Object.fromEntries(found.map(([, name = "", value = ""]) => [name, plain(value)]));
+}
+
+const draft = (house: House) => ({
+  draft: "draft0000001",
+  name: "Payments fail for <some> cards",
+  body: "Two banks **refuse** cards.\n\nNext word at 11:00.",
+  status: "investigating",
+  [`part[${house.parts.Checkout}]`]: "partial_outage",
+  [`part[${house.parts.API}]`]: "",
+  impact: "",
+  notify: "1",
+});
+
+test("the whole walk: review, publish, update, resolve; the page shows each step", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+
+  const review = await paul.send("/admin/incidents", { ...draft(house), step: "preview" });
+  assert.equal(review.status, 200);
+  assert.match(review.text, /<strong>2 people<\/strong> will be told/);
+  assert.match(review.text, /Publish and tell 2 people/);
+  assert.match(review.text, /Investigating: Payments fail for &lt;some&gt; cards \(Checkout\)/);
+  assert.match(review.text, /Two banks <strong>refuse<\/strong> cards\./);
+  assert.match(review.text, /Two banks \*\*refuse\*\* cards\./, "the letter's plain text");
+  assert.match(review.text, /Checkout is partly down/, "the page's headline");
+  for (const table of ["incidents", "incident_updates", "announcements", "deliveries", "status_changes"]) {
+    assert.equal(rowsIn(house, table), 0, `${table} after the review`);
+  }
+  assert.equal(statusOf(house, house.parts.Checkout), "operational");
+
+  const published = await paul.send("/admin/incidents", { ...hiddenIn(review.text), step: "publish" });
+  assert.equal(published.status, 200);
+  assert.match(published.text, /Published\. The page shows it now\./);
+  const front = await house.visit("/");
+  assert.match(front.text, /Payments fail for &lt;some&gt; cards/);
+  assert.match(front.text, /Checkout is partly down/);
+  await house.settle();
+  assert.equal((await openLetter(house)).subject, "Investigating: Payments fail for <some> cards (Checkout)");
+  const id = first(house);
+  assert.match((await paul.open(`/admin/incidents/${id}`)).text, /To 2 people: 2 kept/);
+
+  house.pass(600_000);
+  const update = { draft: "draft0000002", status: "identified", body: "The bank knows.", recover: "1", notify: "1" };
+  const second = await paul.send(`/admin/incidents/${id}/updates`, { ...update, step: "preview" });
+  assert.match(second.text, /Publish and tell 2 people/);
+  assert.equal(rowsIn(house, "incident_updates"), 1);
+  await paul.send(`/admin/incidents/${id}/updates`, { ...hiddenIn(second.text), step: "publish" });
+  assert.match((await house.visit(`/incidents/${id}`)).text, /The bank knows\./);
+  assert.equal(
+    statusOf(house, house.parts.Checkout),
+    "partial_outage",
+    "it recovers when the incident ends, not before",
+  );
+
+  house.pass(600_000);
+  const end = { draft: "draft0000003", status: "resolved", body: "All cards work.", recover: "1", notify: "1" };
+  const third = await paul.send(`/admin/incidents/${id}/updates`, { ...end, step: "preview" });
+  assert.match(third.text, /Checkout: <span class="status">.*Operational/);
+  await paul.send(`/admin/incidents/${id}/updates`, { ...hiddenIn(third.text), step: "publish" });
+  assert.equal(statusOf(house, house.parts.Checkout), "operational");
+  const after = await house.visit("/");
+  assert.match(after.text, /All cards work\./);
+  assert.doesNotMatch(after.text, /Checkout is partly down/);
+  assert.match((await paul.open("/admin")).text, /Nothing is open\./);
+  await house.settle();
+  assert.equal(rowsIn(house, "deliveries"), 6);
+  await house.close();
+});
+
+test("going back to editing keeps every field", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  const fields = { ...draft(house), impact: "critical", status: "identified", notify: [] };
+  const review = await paul.send("/admin/incidents", { ...fields, step: "preview" });
+  assert.match(review.text, /Publish, tell nobody/);
+  const back = await paul.send("/admin/incidents", { ...hiddenIn(review.text), step: "edit" });
+  assert.match(back.text, /value="Payments fail for &lt;some&gt; cards"/);
+  assert.match(back.text, /Two banks \*\*refuse\*\* cards\.\n\nNext word/);
+  assert.match(back.text, /value="identified" checked/);
+  assert.match(back.text, /<option value="critical" selected>/);
+  assert.match(back.text, /<option value="partial_outage" selected>/);
+  assert.doesNotMatch(back.text, /name="notify" value="1" checked/);
+  assert.equal(rowsIn(house, "incidents"), 0);
+  await house.close();
+});
+
+test("a form that can't be published comes back filled in, with the sentence beside its field", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  for (const step of ["preview", "publish"]) {
+    const nameless = await paul.send("/admin/incidents", { ...draft(house), name: " ", step });
+    assert.equal(nameless.status, 422);
+    assert.match(nameless.text, /id="name-error">Give the incident a title\./);
+    assert.match(nameless.text, /aria-invalid="true"/);
+    assert.match(nameless.text, /Two banks \*\*refuse\*\* cards\./);
+    const silent = await paul.send("/admin/incidents", { ...draft(house), body: "  ", step });
+    assert.match(silent.text, /id="body-error">Write what is happening/);
+    assert.match(silent.text, /value="Payments fail for &lt;some&gt; cards"/);
+    const odd = await paul.send("/admin/incidents", { ...draft(house), "part[nonsense]": "major_outage", step });
+    assert.match(odd.text, /id="components-error">This page has no component/);
+    const wrong = await paul.send("/admin/incidents", { ...draft(house), status: "completed", step });
+    assert.match(wrong.text, /id="status-error">/);
+  }
+  assert.equal(rowsIn(house, "incidents"), 0);
+  await house.close();
+});
+
+test("pressing Publish twice publishes once", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  const again = await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  assert.match(again.text, /Published\./);
+  assert.equal(rowsIn(house, "incidents"), 1);
+  const id = first(house);
+  const update = { draft: "draft0000009", status: "monitoring", body: "Fixed.", step: "publish" };
+  await paul.send(`/admin/incidents/${id}/updates`, update);
+  await paul.send(`/admin/incidents/${id}/updates`, update);
+  assert.equal(rowsIn(house, "incident_updates"), 2);
+  await house.close();
+});
+
+test("a part that another open incident holds doesn't recover, and a status set by hand wins", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", {
+    ...draft(house),
+    [`part[${house.parts.API}]`]: "major_outage",
+    step: "publish",
+  });
+  const id = first(house);
+  house.pass(1000);
+  await paul.send("/admin/incidents", { ...draft(house), draft: "other", name: "Second", step: "publish" });
+  const end = { status: "resolved", body: "Done.", recover: "1", [`part[${house.parts.API}]`]: "degraded_performance" };
+  await paul.send(`/admin/incidents/${id}/updates`, { ...end, step: "publish" });
+  assert.equal(statusOf(house, house.parts.Checkout), "partial_outage");
+  assert.equal(statusOf(house, house.parts.API), "degraded_performance");
+  await house.close();
+});
+
+test("a correction keeps the earlier words, changes the page, and tells nobody", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  await house.settle();
+  const [id, update] = [first(house), house.deps.db.select().from(incidentUpdates).get()?.id];
+  const path = `/admin/incidents/${id}/updates/${update}/edit`;
+  assert.match((await paul.open(path)).text, /Two banks \*\*refuse\*\* cards\./);
+  const empty = await paul.send(path, { body: " " });
+  assert.equal(empty.status, 422);
+  house.pass(60_000);
+  const corrected = await paul.send(path, { body: "Three banks refuse cards." });
+  assert.match(corrected.text, /nobody was told again/);
+  await house.settle();
+  assert.equal(rowsIn(house, "deliveries"), 2);
+  assert.match(house.deps.db.select().from(updateRevisions).get()?.body ?? "", /Two banks/);
+  const page = await house.visit(`/incidents/${id}`);
+  assert.match(page.text, /Three banks refuse cards\./);
+  assert.doesNotMatch(page.text, /Two banks/);
+  assert.match((await paul.open(path)).text, /What it said before[\s\S]*Two banks/);
+  await house.close();
+});
+
+test("an announcement beyond the burst factor is held; a person sends or drops it", async () => {
+  const house = await withReaders({ "mail.burst_factor": "1" }, 120);
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  const review = await paul.send("/admin/incidents", { ...draft(house), draft: "b", name: "Again", step: "preview" });
+  assert.match(review.text, /letters will be held/);
+  assert.match(review.text, /Publish and hold the letters/);
+  await paul.send("/admin/incidents", { ...draft(house), draft: "b", name: "Again", step: "publish" });
+  await paul.send("/admin/incidents", { ...draft(house), draft: "c", name: "And again", step: "publish" });
+  await house.settle();
+  assert.equal(rowsIn(house, "deliveries"), 120);
+
+  const home = await paul.open("/admin");
+  assert.match(home.text, /Held: nobody was told about “Again” yet/);
+  assert.match(home.text, /This would make 240 letters within an hour for 121 subscribers/);
+  assert.match((await paul.send("/admin/announcements/2", { decision: "send" })).text, /Released\./);
+  assert.match((await paul.send("/admin/announcements/3", { decision: "drop" })).text, /Dropped\./);
+  await house.settle();
+  assert.equal(rowsIn(house, "deliveries"), 240);
+  assert.equal((await paul.send("/admin/announcements/3", { decision: "send" })).status, 409);
+  assert.doesNotMatch((await paul.open("/admin")).text, /Held:/);
+  await house.close();
+});
+
+test("an incident is renamed, its impact set, and deleted behind a page of its own", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  const id = first(house);
+  const nameless = await paul.send(`/admin/incidents/${id}`, { name: "", impact: "critical" });
+  assert.equal(nameless.status, 422);
+  assert.match(nameless.text, /id="name-error"/);
+  await paul.send(`/admin/incidents/${id}`, { name: "Cards are refused", impact: "critical" });
+  assert.equal(house.deps.db.select().from(incidents).get()?.impact, "critical");
+  assert.match((await house.visit(`/incidents/${id}`)).text, /Cards are refused/);
+  assert.match((await paul.open(`/admin/incidents/${id}/delete`)).text, /This can’t be taken back/);
+  assert.equal(rowsIn(house, "incidents"), 1);
+  assert.match((await paul.send(`/admin/incidents/${id}/delete`, {})).text, /off the page/);
+  assert.equal((await house.visit(`/incidents/${id}`, { host })).status, 404);
+  await house.close();
+});

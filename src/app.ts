@@ -5,7 +5,11 @@
 import { Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { announcementAdmin } from "./announcements/admin.ts";
+import { announcementApi } from "./announcements/api.ts";
+import { MalformedRequest } from "./api-body.ts";
 import { auditAdmin } from "./audit/admin.ts";
+import { auditApi } from "./audit/api.ts";
+import { backupApi } from "./backup/api.ts";
 import { componentAdmin } from "./components/admin.ts";
 import { componentApi } from "./components/api.ts";
 import type { Deps } from "./deps.ts";
@@ -46,6 +50,8 @@ export function createApp(deps: Deps): Hono<Env> {
     }
   });
 
+  app.use("/api/v2/*", answerOtherSites);
+
   mount(app, publicRoutes(deps), guard);
   mount(app, adminRoutes(deps), guard);
   mount(app, programRoutes(deps), guard);
@@ -78,8 +84,11 @@ export function programRoutes(deps: Deps): Route[] {
     ...componentApi(deps),
     ...incidentApi(deps),
     ...subscriberApi(deps),
+    ...announcementApi(deps),
     ...mailApi(deps),
     ...memberApi(deps),
+    ...auditApi(deps),
+    ...backupApi(deps),
   ];
 }
 
@@ -107,6 +116,19 @@ async function resolveHost(deps: Deps, c: Ctx, next: () => Promise<void>): Promi
   return undefined;
 }
 
+/** Status widgets ask from other sites' pages (Fetch standard, CORS). Nothing under this path reads a cookie. */
+async function answerOtherSites(c: Ctx, next: () => Promise<void>): Promise<Response | undefined> {
+  c.header("access-control-allow-origin", "*");
+  if (c.req.method === "OPTIONS") {
+    const asked = { "access-control-allow-methods": "GET, HEAD, POST", "access-control-allow-headers": "content-type" };
+    return c.body(null, 204, { ...asked, "access-control-max-age": "86400" });
+  }
+  await next();
+  // An error's answer was made anew.
+  c.res.headers.set("access-control-allow-origin", "*");
+  return undefined;
+}
+
 const statusOf: Record<Fault, ContentfulStatusCode> = {
   invalid: 422,
   not_found: 404,
@@ -125,7 +147,7 @@ function answerMissing(deps: Deps, c: Ctx): Response {
 
 function answerError(deps: Deps, error: Error, c: Ctx): Response {
   if (error instanceof UserError) {
-    const status = error instanceof UnknownToken ? 401 : statusOf[error.fault];
+    const status = error instanceof UnknownToken ? 401 : error instanceof MalformedRequest ? 400 : statusOf[error.fault];
     if (error.retryAfterSeconds) c.header("retry-after", String(error.retryAfterSeconds));
     if (status === 401) c.header("www-authenticate", "OAuth");
     if (isProgram(c)) return c.json({ message: error.message, ...(error.field ? { field: error.field } : {}) }, status);

@@ -35,7 +35,9 @@ export type Ctx = Context<Env>;
  * role, or the operator. `operator`: the UNIX socket alone.
  */
 export type Enter =
-  | { who: "anyone" | "link" | "operator" }
+  | { who: "link" | "operator" }
+  /** `fromAnySite`: a page elsewhere may send it from the visitor's browser; no cookie of ours is involved. */
+  | { who: "anyone"; fromAnySite?: true }
   | { who: "member"; role?: Role }
   | { who: "program"; role: Role | "any" };
 

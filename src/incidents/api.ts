@@ -1,6 +1,196 @@
-import type { Deps } from "../deps.ts";
-import type { Route } from "../http.ts";
+/**
+ * Incidents, for programs: read with any token for the page, written with publisher. What Statuspage leaves open:
+ * - a PATCH appends an update, and tells people, when it brings a text or another status; a client that sends back the
+ *   status it read says nothing new. Component statuses that come without either are set quietly.
+ * - transitions and reminders that Statuspage does by itself (`scheduled_auto_…`, `reminder_intervals`) aren't done here;
+ *   the fields are taken and come back false or null.
+ * - `?dry_run=true` answers what would happen and writes nothing.
+ */
 
-export function incidentApi(_deps: Deps): Route[] {
-  return [];
+import { updateWords } from "../announcements/words.ts";
+import { readBody } from "../api-body.ts";
+import { needText, takePart, takeText, takeTime } from "../api-fields.ts";
+import { doing, isYes, paging, patchOrPut } from "../api-routes.ts";
+import { listComponents, listGroups } from "../components/components.ts";
+import type { Db } from "../db.ts";
+import type { Deps } from "../deps.ts";
+import type { Ctx, Route } from "../http.ts";
+import { originOf } from "../pages/pages.ts";
+import type { IncidentStatus } from "../schema.ts";
+import { type ManageContext, manageIncidentShape, manageUpdateShape } from "../statuspage/manage-shapes.ts";
+import { namesOf } from "../statuspage/shapes.ts";
+import { incidentInput, openingOf } from "./api-input.ts";
+import { changeIncident, correctUpdate, deleteIncident, openIncident, postUpdate } from "./incidents.ts";
+import { type Rehearsal, rehearse } from "./rehearsal.ts";
+import {
+  findIncident,
+  type Incident,
+  type IncidentUpdate,
+  listIncidents,
+  listOpenIncidents,
+  listUpcoming,
+  type Story,
+  tellStories,
+  tellStory,
+} from "./stories.ts";
+
+type Written = { incident: Incident; update: IncidentUpdate };
+
+export function incidentApi(deps: Deps): Route[] {
+  const { db, press, announcer, config, clock } = deps;
+  const contextOf = (pageId: string): ManageContext => {
+    const components = listComponents(db, pageId, "with");
+    return {
+      origin: originOf(db, pageId),
+      names: namesOf(components, listGroups(db, pageId)),
+      components: new Map(components.map((component) => [component.id, component])),
+    };
+  };
+  const shapes = (c: Ctx, list: Incident[]) => {
+    const context = contextOf(c.get("page").id);
+    return tellStories(db, list).map((story) => manageIncidentShape(story, context));
+  };
+  const shape = (c: Ctx, id: string) => shapes(c, [findIncident(db, { pageId: c.get("page").id, id })])[0];
+  const idOf = (c: Ctx) => c.req.param("id") ?? "";
+  const told = (c: Ctx, incidentId: string) => {
+    press.press(c.get("page").id, incidentId);
+    announcer.wake();
+  };
+
+  const list = (c: Ctx) => {
+    const named = c.req.query("q")?.trim();
+    const input = { pageId: c.get("page").id, ...paging(c, { size: "limit" }), ...(named ? { named } : {}) };
+    return c.json(shapes(c, listIncidents(db, input)));
+  };
+  const maintenances = (statuses: IncidentStatus[]) => (c: Ctx) => {
+    const input = {
+      pageId: c.get("page").id,
+      kind: "maintenance" as const,
+      statuses,
+      ...paging(c, { size: "per_page" }),
+    };
+    return c.json(shapes(c, listIncidents(db, input)));
+  };
+  const slice = (c: Ctx, found: Incident[]) => {
+    const { limit, offset } = paging(c, { size: "per_page" });
+    return c.json(shapes(c, found.slice(offset, offset + limit)));
+  };
+  const unresolved = (c: Ctx) => {
+    const open = listOpenIncidents(db, c.get("page").id);
+    return slice(
+      c,
+      open.filter((incident) => incident.kind === "incident"),
+    );
+  };
+
+  const open = async (c: Ctx) => {
+    const fields = takePart(await readBody(c), "incident");
+    const input = openingOf(incidentInput(fields, c.get("page").timeZone));
+    const burstFactor = config.number("mail.burst_factor");
+    const name = needText(fields, "name");
+    const run = (stage: Db): Written => openIncident(stage, { ...input, ...doing(deps, c), name, burstFactor });
+    if (isYes(c, "dry_run")) return rehearsed(c, run, { posts: true, isNew: true });
+    const { incident } = run(db);
+    told(c, incident.id);
+    return c.json(shape(c, incident.id), 201);
+  };
+
+  const change = async (c: Ctx) => {
+    const { pageId } = doing(deps, c);
+    const input = incidentInput(takePart(await readBody(c), "incident"), c.get("page").timeZone);
+    const before = findIncident(db, { pageId, id: idOf(c) });
+    const posts = (input.body ?? "") !== "" || (input.status !== undefined && input.status !== before.status);
+    const at = { ...doing(deps, c), incidentId: before.id };
+    const run = (stage: Db): Written => {
+      const { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds } = input;
+      const quiet = posts ? undefined : input.components;
+      const own = { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds, components: quiet };
+      const touches = Object.values({ ...own, components: undefined }).some((value) => value !== undefined);
+      if (touches || Object.keys(quiet ?? {}).length > 0) changeIncident(stage, { ...at, ...own });
+      if (!posts) return { incident: findIncident(stage, { pageId, id: before.id }), update: latest(stage, before) };
+      const { status, components, notify } = input;
+      const burstFactor = config.number("mail.burst_factor");
+      return postUpdate(stage, { ...at, body: input.body ?? "", status, components, notify, burstFactor });
+    };
+    if (isYes(c, "dry_run")) return rehearsed(c, run, { posts, isNew: false });
+    // The rules' own transactions are savepoints inside this one: all of the PATCH, or nothing.
+    db.transaction((tx) => run(tx as unknown as Db), { behavior: "immediate" });
+    told(c, before.id);
+    return c.json(shape(c, before.id));
+  };
+  const latest = (stage: Db, incident: Incident) =>
+    tellStory(stage, { pageId: incident.pageId, id: incident.id }).updates[0] as Story["updates"][number];
+
+  const rehearsed = (c: Ctx, run: (stage: Db) => Written, { posts, isNew }: { posts: boolean; isNew: boolean }) => {
+    const seen = rehearse(db, clock.now(), run);
+    const context = contextOf(c.get("page").id);
+    return c.json({
+      dry_run: true,
+      audience: posts ? (seen.announcement?.audience ?? 0) : 0,
+      held: posts ? (seen.announcement?.reason ?? null) : null,
+      headline: seen.headline,
+      letter: posts ? letterOf(c, seen, context, isNew) : null,
+      incident: manageIncidentShape(seen.story, context),
+    });
+  };
+  const letterOf = (c: Ctx, seen: Rehearsal, context: ManageContext, isNew: boolean) =>
+    updateWords(deps.render, {
+      page: c.get("page"),
+      origin: context.origin,
+      components: [...context.components.values()],
+      // A rehearsed incident has no address yet, and no reader a link.
+      incident: isNew ? { ...seen.story, id: "…" } : seen.story,
+      update: seen.update,
+      manageLink: `${context.origin}/subscription/…`,
+    });
+
+  const remove = (c: Ctx) => {
+    const gone = shape(c, idOf(c));
+    deleteIncident(db, { ...doing(deps, c), incidentId: idOf(c) });
+    told(c, idOf(c));
+    return c.json(gone);
+  };
+  const correct = async (c: Ctx) => {
+    const fields = takePart(await readBody(c), "incident_update");
+    const input = { body: takeText(fields, "body"), displayAt: takeTime(fields, "display_at") };
+    const updateId = c.req.param("update") ?? "";
+    correctUpdate(db, { ...doing(deps, c), incidentId: idOf(c), updateId, ...input });
+    told(c, idOf(c));
+    const { pageId } = doing(deps, c);
+    const story = tellStory(db, { pageId, id: idOf(c) });
+    const update = story.updates.find((one) => one.id === updateId) as Story["updates"][number];
+    return c.json(manageUpdateShape(update, contextOf(pageId).names));
+  };
+
+  const reading = { who: "program", role: "any" } as const;
+  const writing = { who: "program", role: "publisher" } as const;
+  const incidents = "/v1/pages/:page/incidents";
+  const one = `${incidents}/:id`;
+  return [
+    { method: "GET", path: incidents, enter: reading, run: list },
+    { method: "POST", path: incidents, enter: writing, run: open },
+    { method: "GET", path: `${incidents}/unresolved`, enter: reading, run: unresolved },
+    {
+      method: "GET",
+      path: `${incidents}/upcoming`,
+      enter: reading,
+      run: (c) => slice(c, listUpcoming(db, c.get("page").id)),
+    },
+    {
+      method: "GET",
+      path: `${incidents}/scheduled`,
+      enter: reading,
+      run: maintenances(["scheduled", "in_progress", "verifying"]),
+    },
+    {
+      method: "GET",
+      path: `${incidents}/active_maintenance`,
+      enter: reading,
+      run: maintenances(["in_progress", "verifying"]),
+    },
+    { method: "GET", path: one, enter: reading, run: (c) => c.json(shape(c, idOf(c))) },
+    ...patchOrPut(one, writing, change),
+    { method: "DELETE", path: one, enter: writing, run: remove },
+    ...patchOrPut(`${one}/incident_updates/:update`, writing, correct),
+  ];
 }

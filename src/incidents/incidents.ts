@@ -47,6 +47,8 @@ export type OpenIncident = Doing &
     body: string;
     status?: string | undefined;
     components: Record<string, ComponentStatus>;
+    /** Components that it concerns besides those whose status it sets. */
+    componentIds?: string[] | undefined;
     impactOverride?: Impact | null | undefined;
     kind?: "incident" | "maintenance" | undefined;
     scheduledFor?: number | undefined;
@@ -84,6 +86,7 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
       })
       .run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.open", subject: id });
+    joinComponents(tx, { pageId: input.pageId, incidentId: id, componentIds: input.componentIds ?? [] });
     const update = writeUpdate(tx, findIncident(tx, { pageId: input.pageId, id }), {
       ...input,
       status,
@@ -107,7 +110,12 @@ export function postUpdate(db: Db, input: PostUpdate): { incident: Incident; upd
   return db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
     const status = requireIncidentStatus(incident.kind, input.status ?? incident.status);
-    const update = writeUpdate(tx, incident, { ...input, status, displayAt: input.now });
+    const update = writeUpdate(tx, incident, {
+      ...input,
+      status,
+      notify: input.notify && !incident.backfilled,
+      displayAt: input.now,
+    });
     recordDeed(tx, input.by, input.now, {
       pageId: input.pageId,
       action: "incident.update",
@@ -148,10 +156,7 @@ function writeUpdate(
     : setStatuses(tx, { pageId, statuses: input.components, now });
   if (affected.length > 0) {
     tx.insert(updateComponents).values(affected.map((row) => ({ updateId: update.id, ...row }))).run();
-    tx.insert(incidentComponents)
-      .values(affected.map((row) => ({ incidentId: incident.id, componentId: row.componentId })))
-      .onConflictDoNothing()
-      .run();
+    joinComponents(tx, { pageId, incidentId: incident.id, componentIds: affected.map((row) => row.componentId) });
   }
   const over = ["resolved", "completed"].includes(input.status);
   tx.update(incidents)
@@ -171,11 +176,19 @@ function writeUpdate(
   return update;
 }
 
+function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; componentIds: string[] }): void {
+  for (const componentId of input.componentIds) {
+    findComponent(tx, { pageId: input.pageId, id: componentId });
+    tx.insert(incidentComponents).values({ incidentId: input.incidentId, componentId }).onConflictDoNothing().run();
+  }
+}
+
 /** A maintenance's own impact says nothing about severity, so anything a component shows outranks it. */
 function worstImpact(seen: Impact[]): Impact {
   return seen.reduce((worst, impact) => (severity.indexOf(impact) > severity.indexOf(worst) ? impact : worst), "none" as Impact);
 }
 
+/** Changes the incident without a word to anybody. */
 export function changeIncident(
   db: Db,
   input: Doing & {
@@ -185,6 +198,10 @@ export function changeIncident(
     metadata?: string | undefined;
     scheduledFor?: number | undefined;
     scheduledUntil?: number | undefined;
+    /** Exactly the components that it concerns. */
+    componentIds?: string[] | undefined;
+    /** Statuses to set; a backfilled incident sets none. */
+    components?: Record<string, ComponentStatus> | undefined;
   },
 ): Incident {
   return db.transaction((tx) => {
@@ -194,6 +211,9 @@ export function changeIncident(
     if (input.metadata !== undefined) change.metadata = input.metadata;
     if (input.scheduledFor !== undefined) change.scheduledFor = input.scheduledFor;
     if (input.scheduledUntil !== undefined) change.scheduledUntil = input.scheduledUntil;
+    if (incident.kind === "incident" && (input.scheduledFor ?? input.scheduledUntil) !== undefined) {
+      throw new UserError("conflict", "This is an incident, not a maintenance: it can't be scheduled.", { field: "scheduled_for" });
+    }
     if (incident.kind === "maintenance") {
       requireSchedule({
         scheduledFor: change.scheduledFor ?? incident.scheduledFor ?? undefined,
@@ -203,6 +223,18 @@ export function changeIncident(
     if (input.impactOverride !== undefined) {
       change.impactOverride = input.impactOverride;
       change.impact = input.impactOverride ?? impactFromUpdates(tx, incident);
+    }
+    if (input.componentIds) {
+      tx.delete(incidentComponents).where(eq(incidentComponents.incidentId, incident.id)).run();
+      joinComponents(tx, { pageId: input.pageId, incidentId: incident.id, componentIds: input.componentIds });
+    }
+    const statuses = input.components ?? {};
+    joinComponents(tx, { pageId: input.pageId, incidentId: incident.id, componentIds: Object.keys(statuses) });
+    if (!incident.backfilled) setStatuses(tx, { pageId: input.pageId, statuses, now: input.now });
+    const override = input.impactOverride === undefined ? incident.impactOverride : input.impactOverride;
+    if (override === null) {
+      const seen = Object.values(statuses).map((status) => impactOf[status]);
+      change.impact = worstImpact([change.impact ?? incident.impact, ...seen]);
     }
     tx.update(incidents).set(change).where(eq(incidents.id, incident.id)).run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.change", subject: incident.id });

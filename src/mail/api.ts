@@ -1,6 +1,115 @@
-import type { Deps } from "../deps.ts";
-import type { Route } from "../http.ts";
+/**
+ * The queue and the ledger, for programs: what became of each letter, and what a person may still change about it.
+ * Addresses are in it, so it needs publisher; a test letter goes to any address, so it needs page_config.
+ */
 
-export function mailApi(_deps: Deps): Route[] {
-  return [];
+import { queueTestLetter } from "../announcements/letters.ts";
+import { readBody } from "../api-body.ts";
+import { needText } from "../api-fields.ts";
+import { choiceOf, doing, wholeNumber } from "../api-routes.ts";
+import { recordDeed } from "../audit/audit.ts";
+import type { Deps } from "../deps.ts";
+import type { Ctx, Route } from "../http.ts";
+import { type DeliveryState, deliveryStates } from "../schema.ts";
+import { iso, isoOrNull } from "../statuspage/shapes.ts";
+import { addressOf, bySeq } from "../subscribers/subscribers.ts";
+import {
+  countQueue,
+  type DeliveryBrief,
+  dropDelivery,
+  listDeliveries,
+  readKeptLetter,
+  retryDelivery,
+  showDelivery,
+} from "./ledger.ts";
+
+const testWaitMs = 20_000;
+const pollMs = 100;
+
+export function mailApi(deps: Deps): Route[] {
+  const { db, keys, mailer } = deps;
+  const which = (c: Ctx) => ({ pageId: c.get("page").id, id: Number(c.req.param("id")), keys });
+  const brief = (row: DeliveryBrief) => {
+    const subscriber = row.subscriberSeq === null ? undefined : bySeq(db, row.subscriberSeq);
+    const waits = row.state === "queued" || row.state === "deferred";
+    return {
+      id: row.id,
+      page_id: row.pageId,
+      kind: row.kind,
+      state: row.state,
+      announcement_id: row.announcementId,
+      subscriber_id: subscriber?.id ?? null,
+      email: (subscriber && addressOf(keys, subscriber)) ?? null,
+      attempts: row.attempts,
+      // A letter that overtakes the others is due since time began.
+      next_attempt_at: waits ? iso(Math.max(row.nextAttemptAt, row.createdAt)) : null,
+      sent_at: isoOrNull(row.sentAt),
+      created_at: iso(row.createdAt),
+    };
+  };
+  const detail = (at: ReturnType<typeof which>) => {
+    const { reply, address, ...row } = showDelivery(db, at);
+    const shape = brief(row);
+    return { ...shape, email: address ?? shape.email, reply: reply ?? null, letter: readKeptLetter(db, at) ?? null };
+  };
+
+  const list = (c: Ctx) => {
+    const state = choiceOf<DeliveryState>(c, "state", deliveryStates);
+    const before = wholeNumber(c, "before", { least: 1, most: Number.MAX_SAFE_INTEGER });
+    const limit = wholeNumber(c, "limit", { least: 1, most: 100 }) ?? 100;
+    return c.json(listDeliveries(db, { pageId: c.get("page").id, state, before, limit }).map(brief));
+  };
+  const queue = (c: Ctx) => {
+    const { paused, retryAt } = mailer.state();
+    return c.json({
+      ...countQueue(db, c.get("page").id),
+      paused: paused ?? null,
+      retry_at: isoOrNull(retryAt ?? null),
+    });
+  };
+  const retry = (c: Ctx) => {
+    retryDelivery(db, { ...doing(deps, c), ...which(c) });
+    note(c, "mail.retry");
+    mailer.wake();
+    return c.json(detail(which(c)));
+  };
+  const drop = (c: Ctx) => {
+    dropDelivery(db, { ...which(c), by: c.env.operator ? "the operator" : "an API token" });
+    note(c, "mail.drop");
+    return c.json(detail(which(c)));
+  };
+  const note = (c: Ctx, action: string, subject = c.req.param("id") ?? "") =>
+    recordDeed(db, c.get("actor"), deps.clock.now(), { pageId: c.get("page").id, action, subject });
+
+  const test = async (c: Ctx) => {
+    const address = needText(await readBody(c), "email");
+    const pageId = c.get("page").id;
+    const id = queueTestLetter(db, { pageId, address, keys, now: deps.clock.now() });
+    note(c, "mail.test", String(id));
+    const checking = mailer.check();
+    mailer.wake();
+    const until = performance.now() + testWaitMs;
+    const isOpen = () => ["queued", "leased"].includes(showDelivery(db, { pageId, id, keys }).state);
+    while (isOpen() && mailer.state().paused === undefined && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, pollMs));
+    }
+    const check = await checking;
+    const server =
+      check.outcome === "reached"
+        ? { outcome: check.outcome, encrypted: check.encrypted, signed_in: check.signedIn }
+        : check;
+    return c.json({ server, paused: mailer.state().paused ?? null, letter: detail({ pageId, id, keys }) });
+  };
+
+  const enter = { who: "program", role: "publisher" } as const;
+  const mail = "/v1/pages/:page/mail";
+  const one = `${mail}/:id{[0-9]{1,15}}`;
+  return [
+    { method: "GET", path: mail, enter, run: list },
+    { method: "GET", path: `${mail}/queue`, enter, run: queue },
+    { method: "POST", path: `${mail}/test`, enter: { who: "program", role: "page_config" }, run: test },
+    { method: "GET", path: one, enter, run: (c) => c.json(detail(which(c))) },
+    { method: "POST", path: `${one}/retry`, enter, run: retry },
+    { method: "DELETE", path: one, enter, run: drop },
+  ];
 }

@@ -6,7 +6,7 @@
  * - whoever leaves is forgotten: the address goes, only its blind index stays.
  * Links carry a MAC of the subscriber's id, so no secret of theirs is stored.
  */
-import { and, asc, eq, gt, inArray, isNotNull, lt, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, lt, or, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { findComponent } from "../components/components.ts";
 import { blindIndex, isLinkMac, linkMac, seal, unseal } from "../crypto/fields.ts";
@@ -24,6 +24,7 @@ const day = 24 * hour;
 export const confirmationLifeMs = 48 * hour;
 const mostConfirmations = 3;
 const confirmationMemoryMs = 90 * day;
+const confirmationsSpent = "This address was sent a confirmation today, or three of late. Wait a day.";
 
 export const consentSentence = "Mail me about incidents and maintenance on this page. I can leave at any time with one click.";
 
@@ -56,7 +57,7 @@ export function requestSubscription(db: Db, input: { pageId: string; address: st
  * A member, token or the operator adds somebody. With `confirm: "vouched"` they are active at once (an import of people
  * who agreed elsewhere); otherwise they get a confirmation letter as anybody does.
  *
- * @throws UserError conflict when the address is subscribed already
+ * @throws UserError conflict when the address is subscribed already; too_many when it had its share of confirmations
  */
 export function addSubscriber(
   db: Db,
@@ -85,8 +86,8 @@ export function addSubscriber(
     if (input.confirm === "vouched") {
       tx.update(subscribers).set({ state: "active", confirmedAt: input.now, source: input.source }).where(eq(subscribers.seq, seq)).run();
     } else {
+      if (!mayConfirm(tx, { ...input, addressIndex })) throw new UserError("too_many", confirmationsSpent, { field: "email" });
       tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, seq)).run();
-      mayConfirm(tx, { ...input, addressIndex });
       queueConfirmation(tx, { pageId: input.pageId, seq, now: input.now });
     }
     const subscriber = bySeq(tx, seq) as Subscriber;
@@ -154,7 +155,7 @@ export function changeWish(db: Db, input: { subscriber: Subscriber; wish: Wish; 
 }
 
 /** Leaving is at once and for good: the address is erased and queued letters go to nobody. Leaving twice is leaving once. */
-export function unsubscribe(db: Db, input: { subscriber: Subscriber; now: number; by: Actor }): void {
+export function unsubscribe(db: Db | Tx, input: { subscriber: Subscriber; now: number; by: Actor }): void {
   const { subscriber } = input;
   if (subscriber.state === "unsubscribed") return;
   db.transaction((tx) => {
@@ -185,7 +186,7 @@ export function quarantineSubscriber(db: Db, input: { seq: number; now: number }
   });
 }
 
-export function reactivateSubscriber(db: Db, input: { subscriber: Subscriber; now: number; by: Actor }): void {
+export function reactivateSubscriber(db: Db | Tx, input: { subscriber: Subscriber; now: number; by: Actor }): void {
   if (input.subscriber.state !== "quarantined") {
     throw new UserError("conflict", "Only a quarantined subscriber can be reactivated.");
   }
@@ -198,12 +199,12 @@ export function reactivateSubscriber(db: Db, input: { subscriber: Subscriber; no
 }
 
 /** Sends the confirmation letter again, within the same bounds. */
-export function resendConfirmation(db: Db, input: { subscriber: Subscriber; keys: Keys; now: number; by: Actor }): void {
+export function resendConfirmation(db: Db | Tx, input: { subscriber: Subscriber; keys: Keys; now: number; by: Actor }): void {
   const { subscriber } = input;
   if (subscriber.state !== "unconfirmed") throw new UserError("conflict", "This subscriber has confirmed already.");
   db.transaction((tx) => {
     if (!mayConfirm(tx, { pageId: subscriber.pageId, addressIndex: subscriber.addressIndex, now: input.now })) {
-      throw new UserError("too_many", "This address was sent a confirmation today, or three of late. Wait a day.");
+      throw new UserError("too_many", confirmationsSpent);
     }
     tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, subscriber.seq)).run();
     queueConfirmation(tx, { pageId: subscriber.pageId, seq: subscriber.seq, now: input.now });
@@ -221,16 +222,27 @@ export function findByAddress(db: Db | Tx, input: { pageId: string; address: str
   return byIndex(db, input.pageId, indexAddress(input.keys, requireAddress(input.address)));
 }
 
-/** In the order they came; `after` is the number of the last one seen. */
+/** In the order they came, or were quarantined; `after` is the number of the last one seen. */
 export function listSubscribers(
   db: Db | Tx,
-  input: { pageId: string; states: SubscriberState[]; after?: number; limit: number; offset?: number },
+  input: {
+    pageId: string;
+    states: SubscriberState[];
+    after?: number;
+    by?: "arrival" | "quarantine";
+    newestFirst?: boolean;
+    limit: number;
+    offset?: number;
+  },
 ): Subscriber[] {
+  const direction = input.newestFirst ? desc : asc;
+  const order = [direction(subscribers.seq)];
+  if (input.by === "quarantine") order.unshift(direction(subscribers.quarantinedAt));
   return db
     .select()
     .from(subscribers)
     .where(and(eq(subscribers.pageId, input.pageId), inArray(subscribers.state, input.states), gt(subscribers.seq, input.after ?? 0)))
-    .orderBy(asc(subscribers.seq))
+    .orderBy(...order)
     .limit(input.limit)
     .offset(input.offset ?? 0)
     .all();

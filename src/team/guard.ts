@@ -77,7 +77,7 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
       const pageId = c.req.param("page");
       if (pageId) c.set("page", findPage(deps.db, pageId));
     } else if (enter.who === "anyone") {
-      checkOrigin(c);
+      if (!enter.fromAnySite) checkOrigin(c);
       c.set("actor", { kind: "stranger" });
     } else {
       c.header("cache-control", "no-store");

@@ -15,7 +15,7 @@ import { memberRoles, members, type Role, sessions, signInLinks } from "../schem
 export type Member = { id: string; address: string; name: string | undefined; suspended: boolean; hasPassword: boolean };
 export type Grant = { role: Role; pageId: string | null };
 
-const linkLifeMs = 30 * 60_000;
+export const linkLifeMs = 30 * 60_000;
 
 export function createMember(
   db: Db | Tx,

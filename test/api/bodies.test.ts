@@ -23,7 +23,10 @@ const form = (method: string, path: string, body: string, headers: Record<string
 const encode = (pairs: [string, string][]) => new URLSearchParams(pairs).toString();
 
 /** What differs between two answers of the same: ids. */
-const alike = (value: unknown) => JSON.stringify(value).replaceAll(/"[a-z0-9]{12}"/g, '"id"').replaceAll(/incidents\/[a-z0-9]{12}/g, "");
+const alike = (value: unknown) =>
+  JSON.stringify(value)
+    .replaceAll(/"[a-z0-9]{12}"/g, '"id"')
+    .replaceAll(/incidents\/[a-z0-9]{12}/g, "");
 
 test("an incident by JSON and by form is the same incident, with and without .json", async () => {
   const { API, Search } = house.parts;
@@ -77,10 +80,44 @@ test("a list of components in a form is membership", async () => {
 
 test("components, groups, pages and subscribers take both forms alike", async () => {
   const cases: [string, string, object, [string, string][]][] = [
-    ["PATCH", `/components/${house.parts.API}`, { component: { description: null, showcase: false } }, [["component[description]", ""], ["component[showcase]", "f"]]],
-    ["PUT", `/components/${house.parts.API}`, { component: { name: "API", group_id: "", start_date: "2026-01-31" } }, [["component[name]", "API"], ["component[group_id]", ""], ["component[start_date]", "2026-01-31"]]],
-    ["POST", "/component-groups", { description: "All", component_group: { name: "Core", components: [house.parts.API] } }, [["description", "All"], ["component_group[name]", "Core"], ["component_group[components][]", house.parts.API]]],
-    ["PATCH", "", { page: { time_zone: "america/los_angeles", page_description: "Hi" } }, [["page[time_zone]", "america/los_angeles"], ["page[page_description]", "Hi"]]],
+    [
+      "PATCH",
+      `/components/${house.parts.API}`,
+      { component: { description: null, showcase: false } },
+      [
+        ["component[description]", ""],
+        ["component[showcase]", "f"],
+      ],
+    ],
+    [
+      "PUT",
+      `/components/${house.parts.API}`,
+      { component: { name: "API", group_id: "", start_date: "2026-01-31" } },
+      [
+        ["component[name]", "API"],
+        ["component[group_id]", ""],
+        ["component[start_date]", "2026-01-31"],
+      ],
+    ],
+    [
+      "POST",
+      "/component-groups",
+      { description: "All", component_group: { name: "Core", components: [house.parts.API] } },
+      [
+        ["description", "All"],
+        ["component_group[name]", "Core"],
+        ["component_group[components][]", house.parts.API],
+      ],
+    ],
+    [
+      "PATCH",
+      "",
+      { page: { time_zone: "america/los_angeles", page_description: "Hi" } },
+      [
+        ["page[time_zone]", "america/los_angeles"],
+        ["page[page_description]", "Hi"],
+      ],
+    ],
   ];
   for (const [method, path, json, pairs] of cases) {
     const first = await house.api(secret, method, base + path, json);
@@ -118,9 +155,17 @@ test("a body that can't be read is a 400 with a sentence", async () => {
     assert.equal(answer.status, 400, body.slice(0, 40));
     assert.match(answer.json().message, /\.$/);
   }
-  const forms = ["incident[name=x", "incident[a][][b]=1", "incident=x&incident[name]=y", "incident[name]=y&incident=x", "a[]=1&a[b]=2"];
+  const forms = [
+    "incident[name=x",
+    "incident[a][][b]=1",
+    "incident=x&incident[name]=y",
+    "incident[name]=y&incident=x",
+    "a[]=1&a[b]=2",
+  ];
   for (const body of forms) assert.equal((await form("POST", `${base}/incidents`, body)).status, 400, body);
-  const parts = await form("POST", `${base}/incidents`, "--x\r\n", { "content-type": "multipart/form-data; boundary=x" });
+  const parts = await form("POST", `${base}/incidents`, "--x\r\n", {
+    "content-type": "multipart/form-data; boundary=x",
+  });
   assert.equal(parts.status, 400);
   assert.equal(house.deps.db.select().from(incidents).all().length, count);
 });
@@ -161,7 +206,13 @@ test("a time zone that doesn't exist, a link that isn't one and an address with 
   assert.equal(zone.json().field, "time_zone");
   const link = await house.api(secret, "PATCH", base, { page: { support_url: "javascript:alert(1)" } });
   assert.equal(link.status, 422);
-  for (const email of ["a@example.com\r\nBcc: b@example.com", "a@example.com\nb", "a@b", "<a@example.com>", "a@example.com,b@example.com"]) {
+  for (const email of [
+    "a@example.com\r\nBcc: b@example.com",
+    "a@example.com\nb",
+    "a@b",
+    "<a@example.com>",
+    "a@example.com,b@example.com",
+  ]) {
     const answer = await house.api(secret, "POST", `${base}/subscribers`, { subscriber: { email } });
     assert.equal(answer.status, 422, email);
     assert.equal(answer.json().field, "email");

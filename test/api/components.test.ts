@@ -22,7 +22,9 @@ test("a component is made, changed, and seen by visitors at once", async () => {
   const { id, position, status, showcase } = made.json();
   assert.deepEqual([position, status, showcase], [4, "degraded_performance", true]);
   assert.ok((await shown()).includes("Mail"));
-  const changed = await ask("PATCH", `/components/${id}.json`, { component: { status: "operational", description: null } });
+  const changed = await ask("PATCH", `/components/${id}.json`, {
+    component: { status: "operational", description: null },
+  });
   assert.deepEqual([changed.json().status, changed.json().description], ["operational", null]);
   const same = await ask("PUT", `/components/${id}`, { component: { status: "" } });
   assert.equal(same.json().status, "operational");
@@ -37,8 +39,17 @@ test("a deleted component is gone to clients, keeps its past, and comes back", a
   assert.equal(gone.text, "");
   assert.ok(!(await names()).includes("Search"));
   assert.ok(!(await shown()).includes("Search"));
-  for (const [method, path] of [["GET", ""], ["PATCH", ""], ["DELETE", ""], ["POST", "/move"]] as const) {
-    assert.equal((await ask(method, `/components/${Search}${path}`, method === "GET" ? undefined : { component: {}, step: "up" })).status, 404);
+  for (const [method, path] of [
+    ["GET", ""],
+    ["PATCH", ""],
+    ["DELETE", ""],
+    ["POST", "/move"],
+  ] as const) {
+    assert.equal(
+      (await ask(method, `/components/${Search}${path}`, method === "GET" ? undefined : { component: {}, step: "up" }))
+        .status,
+      404,
+    );
   }
   const archived = (await ask("GET", "/components?archived=true")).json();
   assert.deepEqual(
@@ -57,7 +68,9 @@ test("a component and a group move among their neighbours", async () => {
   assert.equal((await ask("POST", `/components/${house.parts.Search}/move`, { step: "up" })).status, 200);
   assert.deepEqual(await names(), ["API", "Mail", "Shop", "Search", "Checkout"]);
   assert.equal((await ask("POST", `/components/${house.parts.Search}/move`, { step: "sideways" })).status, 422);
-  const core = (await ask("POST", "/component-groups", { component_group: { name: "Core", components: [house.parts.API] } })).json();
+  const core = (
+    await ask("POST", "/component-groups", { component_group: { name: "Core", components: [house.parts.API] } })
+  ).json();
   assert.deepEqual(await names("/component-groups"), ["Shop", "Core"]);
   await ask("POST", `/component-groups/${core.id}/move`, { step: "up" });
   assert.deepEqual(await names(), ["Mail", "Core", "API", "Shop", "Search", "Checkout"]);

@@ -13,16 +13,29 @@ before(async () => {
   base = `/v1/pages/${house.page.id}`;
   secret = house.token("publisher");
   const { db, keys } = house.deps;
-  const common = { pageId: house.page.id, confirm: "vouched", source: "api", keys, now: monday, by: { kind: "system" } } as const;
+  const common = {
+    pageId: house.page.id,
+    confirm: "vouched",
+    source: "api",
+    keys,
+    now: monday,
+    by: { kind: "system" },
+  } as const;
   addSubscriber(db, { ...common, address: "all@example.com", wish: { wholePage: true, componentIds: [] } });
-  addSubscriber(db, { ...common, address: "api@example.com", wish: { wholePage: false, componentIds: [house.parts.API] } });
+  addSubscriber(db, {
+    ...common,
+    address: "api@example.com",
+    wish: { wholePage: false, componentIds: [house.parts.API] },
+  });
 });
 after(() => house.close());
 
 const send = (method: string, path: string, incident?: object) =>
   house.api(secret, method, base + path, incident && { incident });
 const statusOf = (id: string) =>
-  house.visit("/api/v2/components.json").then((answer) => answer.json().components.find((one: any) => one.id === id).status);
+  house
+    .visit("/api/v2/components.json")
+    .then((answer) => answer.json().components.find((one: any) => one.id === id).status);
 const letters = async () => {
   await house.settle();
   return (await house.operate("GET", `${base}/mail`)).json();
@@ -93,10 +106,22 @@ test("a PATCH that brings no text and no other status tells nobody", async () =>
   const again = (await send("PATCH", `/incidents/${opened.id}`, { impact_override: null })).json();
   assert.equal(again.impact_override, null);
 
-  const monitored = (await send("PATCH", `/incidents/${opened.id}`, { status: "monitoring", deliver_notifications: false })).json();
-  assert.deepEqual(monitored.incident_updates.map((one: any) => [one.status, one.body]), [["monitoring", ""], ["investigating", "x"]]);
+  const monitored = (
+    await send("PATCH", `/incidents/${opened.id}`, { status: "monitoring", deliver_notifications: false })
+  ).json();
+  assert.deepEqual(
+    monitored.incident_updates.map((one: any) => [one.status, one.body]),
+    [
+      ["monitoring", ""],
+      ["investigating", "x"],
+    ],
+  );
   assert.equal((await letters()).length, before);
-  await send("PATCH", `/incidents/${opened.id}`, { status: "resolved", deliver_notifications: false, components: { [Search]: "operational" } });
+  await send("PATCH", `/incidents/${opened.id}`, {
+    status: "resolved",
+    deliver_notifications: false,
+    components: { [Search]: "operational" },
+  });
 });
 
 test("a PATCH is done whole or not at all", async () => {
@@ -109,9 +134,18 @@ test("a PATCH is done whole or not at all", async () => {
 
 test("a rehearsal says who would read what, and writes nothing", async () => {
   const everything = () =>
-    ["incidents", "incident_updates", "incident_components", "update_components", "announcements", "deliveries", "audit_entries", "status_changes", "components", "subscribers"].map(
-      (table) => JSON.stringify(house.deps.db.$client.prepare(`SELECT * FROM ${table}`).all()),
-    );
+    [
+      "incidents",
+      "incident_updates",
+      "incident_components",
+      "update_components",
+      "announcements",
+      "deliveries",
+      "audit_entries",
+      "status_changes",
+      "components",
+      "subscribers",
+    ].map((table) => JSON.stringify(house.deps.db.$client.prepare(`SELECT * FROM ${table}`).all()));
   await house.settle();
   const before = everything();
   const page = (await house.visit("/")).headers.etag;
@@ -137,7 +171,9 @@ test("a rehearsal says who would read what, and writes nothing", async () => {
 
   const opened = (await send("POST", "/incidents", { name: "Real", deliver_notifications: false })).json();
   const after = everything();
-  const patched = (await send("PATCH", `/incidents/${opened.id}?dry_run=true`, { body: "More.", status: "identified" })).json();
+  const patched = (
+    await send("PATCH", `/incidents/${opened.id}?dry_run=true`, { body: "More.", status: "identified" })
+  ).json();
   assert.equal(patched.audience, 1);
   assert.equal(patched.letter.subject, "Identified: Real");
   assert.equal(patched.incident.incident_updates.length, 2);
@@ -170,7 +206,11 @@ test("a schedule makes a maintenance, which is found by what it is doing", async
 
   const plain = (await send("POST", "/incidents", { name: "Plain", deliver_notifications: false })).json();
   assert.equal((await send("PATCH", `/incidents/${plain.id}`, span)).status, 409);
-  assert.equal((await send("PATCH", `/incidents/${plain.id}`, { scheduled_for: null, scheduled_until: null, name: "Plain" })).status, 200);
+  assert.equal(
+    (await send("PATCH", `/incidents/${plain.id}`, { scheduled_for: null, scheduled_until: null, name: "Plain" }))
+      .status,
+    200,
+  );
   await send("DELETE", `/incidents/${plain.id}`);
 });
 
@@ -196,15 +236,24 @@ test("a record of the past changes no component and tells nobody", async () => {
 
 test("an update is corrected without telling anybody again, and an incident is taken away whole", async () => {
   const before = (await letters()).length;
-  const opened = (await send("POST", "/incidents", { name: "Typo", body: "Databse", deliver_notifications: false })).json();
+  const opened = (
+    await send("POST", "/incidents", { name: "Typo", body: "Databse", deliver_notifications: false })
+  ).json();
   const path = `${base}/incidents/${opened.id}/incident_updates/${opened.incident_updates[0].id}`;
-  for (const [method, body] of [["PATCH", "Database"], ["PUT", "Databases"]] as const) {
-    const answer = await house.api(secret, method, `${path}.json`, { incident_update: { body, wants_twitter_update: true } });
+  for (const [method, body] of [
+    ["PATCH", "Database"],
+    ["PUT", "Databases"],
+  ] as const) {
+    const answer = await house.api(secret, method, `${path}.json`, {
+      incident_update: { body, wants_twitter_update: true },
+    });
     assert.equal(answer.status, 200, answer.text);
     assert.equal(answer.json().body, body);
   }
   assert.match((await house.visit(`/incidents/${opened.id}`)).text, /Databases/);
-  const missing = await house.api(secret, "PATCH", `${base}/incidents/${opened.id}/incident_updates/aaaaaaaaaaaa`, { incident_update: { body: "x" } });
+  const missing = await house.api(secret, "PATCH", `${base}/incidents/${opened.id}/incident_updates/aaaaaaaaaaaa`, {
+    incident_update: { body: "x" },
+  });
   assert.equal(missing.status, 404);
   assert.equal((await letters()).length, before);
 

@@ -56,7 +56,8 @@ test("every document of the public API has the keys that were recorded, in their
     const document = await read(path);
     assert.equal(keysOf(document), keys, path);
     assert.equal(keysOf(document.page), page, path);
-    for (const one of document.components ?? []) assert.equal(keysOf(one), one.group ? `${component} components` : component);
+    for (const one of document.components ?? [])
+      assert.equal(keysOf(one), one.group ? `${component} components` : component);
     for (const one of document.incidents ?? []) assert.equal(keysOf(one), incident, path);
     for (const one of document.scheduled_maintenances ?? []) {
       assert.equal(keysOf(one), `${incident} scheduled_for scheduled_until`, path);

@@ -20,9 +20,27 @@ before(async () => {
   for (let count = 1; count <= 105; count++) {
     const now = monday + count;
     createComponent(db, { pageId, name: `Part ${count}`, now, by });
-    openIncident(db, { pageId, name: `Incident ${count}`, body: "", components: {}, notify: false, burstFactor: 5, now, by });
+    openIncident(db, {
+      pageId,
+      name: `Incident ${count}`,
+      body: "",
+      components: {},
+      notify: false,
+      burstFactor: 5,
+      now,
+      by,
+    });
     const wish = { wholePage: true, componentIds: [] };
-    addSubscriber(db, { pageId, address: `s${count}@example.com`, wish, confirm: "vouched", source: "api", keys, now, by });
+    addSubscriber(db, {
+      pageId,
+      address: `s${count}@example.com`,
+      wish,
+      confirm: "vouched",
+      source: "api",
+      keys,
+      now,
+      by,
+    });
   }
 });
 after(() => house.close());
@@ -74,9 +92,16 @@ test("incidents are paged from 1 by limit, newest first, and searched by their t
   assert.equal(first.length, 100);
   assert.equal(first[0].name, "Incident 105");
   assert.deepEqual(await read("/incidents?page=1"), first);
-  assert.deepEqual(names(await read("/incidents?page=2")), [5, 4, 3, 2, 1].map((count) => `Incident ${count}`));
+  assert.deepEqual(
+    names(await read("/incidents?page=2")),
+    [5, 4, 3, 2, 1].map((count) => `Incident ${count}`),
+  );
   assert.deepEqual(names(await read("/incidents?limit=2&page=2")), ["Incident 103", "Incident 102"]);
-  assert.deepEqual(names(await read("/incidents?q=INCIDENT%2010&limit=3")), ["Incident 105", "Incident 104", "Incident 103"]);
+  assert.deepEqual(names(await read("/incidents?q=INCIDENT%2010&limit=3")), [
+    "Incident 105",
+    "Incident 104",
+    "Incident 103",
+  ]);
   assert.deepEqual(await read("/incidents?q=%25"), []);
   assert.equal((await read("/incidents/unresolved?per_page=7&page=15")).length, 7);
   assert.equal((await read("/incidents/unresolved?per_page=7&page=16")).length, 0);

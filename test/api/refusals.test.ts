@@ -28,7 +28,12 @@ test("the scheme's case doesn't matter, and the key may stand in the query", asy
 test("no token, a wrong one and a revoked one are 401", async () => {
   const { secret, token } = createToken(house.deps.db, { name: "gone", role: "owner", now: monday, by });
   await house.operate("DELETE", `/v1/tokens/${token.id}`);
-  for (const headers of [{}, { authorization: "OAuth nonsense" }, { authorization: `OAuth ${secret}` }, { authorization: "Basic eDp5" }]) {
+  for (const headers of [
+    {},
+    { authorization: "OAuth nonsense" },
+    { authorization: `OAuth ${secret}` },
+    { authorization: "Basic eDp5" },
+  ]) {
     const answer = await house.visit(`${base}/incidents`, { headers: headers as Record<string, string> });
     assert.equal(answer.status, 401);
     assert.equal(answer.headers["www-authenticate"], "OAuth");
@@ -63,11 +68,12 @@ test("a token does what its role says and no more", async () => {
 
 test("a token for one page sees and touches only that page", async () => {
   const { db } = house.deps;
-  const other = createPage(db, { name: "Other", timeZone: "UTC", now: monday, by });
+  const other = createPage(db, { name: "Other", timeZone: "UTC", now: monday + 1, by });
   addHost(db, { pageId: other.id, host: "other.example.com", now: monday, by });
   house.deps.press.pressAll();
   const { secret } = createToken(db, { name: "other", role: "owner", pageId: other.id, now: monday, by });
-  const names = async (token: string) => (await house.api(token, "GET", "/v1/pages")).json().map((page: any) => page.name);
+  const names = async (token: string) =>
+    (await house.api(token, "GET", "/v1/pages")).json().map((page: any) => page.name);
   assert.deepEqual(await names(secret), ["Other"]);
   assert.deepEqual(await names(house.token("publisher")), ["Acme", "Other"]);
   assert.equal((await house.api(secret, "GET", `${base}/components`)).status, 403);
@@ -76,7 +82,9 @@ test("a token for one page sees and touches only that page", async () => {
   const all = house.token("owner");
   const theirs = `/v1/pages/${other.id}`;
   const incident = (await house.api(all, "POST", `${base}/incidents`, { incident: { name: "Ours" } })).json();
-  const subscriber = (await house.api(all, "POST", `${base}/subscribers`, { subscriber: { email: "ours@example.com" } })).json();
+  const subscriber = (
+    await house.api(all, "POST", `${base}/subscribers`, { subscriber: { email: "ours@example.com" } })
+  ).json();
   const [group] = (await house.api(all, "GET", `${base}/component-groups`)).json();
   const update = incident.incident_updates[0].id;
   const strange: [string, string, object?][] = [
@@ -118,7 +126,13 @@ test("a token for one page sees and touches only that page", async () => {
 
 test("what isn't there is 404, and what belongs to the operator isn't there for anybody else", async () => {
   const owner = house.token("owner");
-  for (const path of ["/v1/nothing", "/v1/pages/aaaaaaaaaaaa", `${base}/incidents/aaaaaaaaaaaa`, `${base}/postmortems`, `${base}/mail/99`]) {
+  for (const path of [
+    "/v1/nothing",
+    "/v1/pages/aaaaaaaaaaaa",
+    `${base}/incidents/aaaaaaaaaaaa`,
+    `${base}/postmortems`,
+    `${base}/mail/99`,
+  ]) {
     const answer = await house.api(owner, "GET", path);
     assert.equal(answer.status, 404, path);
     assert.match(answer.json().message, /\.$/);
@@ -127,15 +141,24 @@ test("what isn't there is 404, and what belongs to the operator isn't there for 
     assert.equal((await house.api(owner, "GET", path)).status, 404, path);
   }
   assert.equal((await house.api(owner, "POST", "/v1/snapshots", {})).status, 404);
-  assert.equal((await house.api(owner, "PUT", "/v1/settings/mail.smtp_url", { value: "smtp://evil.example.com" })).status, 404);
+  assert.equal(
+    (await house.api(owner, "PUT", "/v1/settings/mail.smtp_url", { value: "smtp://evil.example.com" })).status,
+    404,
+  );
 });
 
 test("who asks again for what is already so is told by a 409", async () => {
-  const add = () => house.operate("POST", `${base}/subscribers`, { subscriber: { email: "twice@example.com", skip_confirmation_notification: true } });
+  const add = () =>
+    house.operate("POST", `${base}/subscribers`, {
+      subscriber: { email: "twice@example.com", skip_confirmation_notification: true },
+    });
   const first = (await add()).json();
   assert.equal((await add()).status, 409);
   assert.equal((await house.operate("POST", `${base}/subscribers/${first.id}/resend_confirmation`)).status, 409);
-  assert.equal((await house.operate("POST", "/v1/members", { member: { email: "olive@example.com", roles: ["owner"] } })).status, 409);
+  assert.equal(
+    (await house.operate("POST", "/v1/members", { member: { email: "olive@example.com", roles: ["owner"] } })).status,
+    409,
+  );
   assert.equal((await house.operate("POST", `${base}/hosts`, { host: { name: "status.example.com" } })).status, 409);
 });
 

@@ -1,0 +1,91 @@
+/**
+ * Snapshots: the whole database in one new file, encrypted with the same key, and beside it the keyring that opens it,
+ * because neither is worth anything without the other. The key-encryption key is in neither. An existing file is never
+ * written over, and a snapshot that was interrupted leaves no file under the name that was asked for.
+ */
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
+import { writeFileDurably } from "../crypto/durable.ts";
+import type { Store } from "../db.ts";
+import { UserError } from "../errors.ts";
+
+export type Snapshot = { file: string; keyring: string; bytes: number };
+
+/** @throws UserError invalid for a path that isn't whole or can't be written, conflict for a file that exists */
+export function takeSnapshot(input: {
+  store: Store;
+  dataFolder: string | undefined;
+  file: string | undefined;
+  now: number;
+}): Snapshot {
+  if (input.dataFolder === undefined) throw new UserError("conflict", "This Candor keeps its data in memory only.");
+  const file = input.file ?? join(input.dataFolder, "snapshots", `${nameAt(input.now)}.db`);
+  // The server's working folder is not the caller's.
+  if (!isAbsolute(file) || file.includes("\0")) {
+    throw new UserError("invalid", "Give the snapshot's whole path, like /backups/candor.db.", { field: "file" });
+  }
+  const keyring = `${file.replace(/\.db$/, "")}.keyring.json`;
+  for (const path of [file, keyring]) {
+    if (existsSync(path))
+      throw new UserError("conflict", `${path} exists already. Name another file.`, { field: "file" });
+  }
+  const draft = `${file}.${process.pid}.new`;
+  let keyringWritten = false;
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    rmSync(draft, { force: true });
+    input.store.snapshot(draft);
+    if (process.platform !== "win32") chmodSync(draft, 0o600);
+    sync(draft, "r+");
+    const text = readFileSync(join(input.dataFolder, "keyring.json"), "utf8");
+    writeFileDurably(keyring, text, { mode: 0o600, overwrite: false });
+    keyringWritten = true;
+    renameSync(draft, file);
+    if (process.platform !== "win32") sync(dirname(file), "r");
+    return { file, keyring, bytes: statSync(file).size };
+  } catch (error) {
+    if (existsSync(draft)) rmSync(draft);
+    if (keyringWritten) rmSync(keyring);
+    throw inWords(error, file);
+  }
+}
+
+function nameAt(now: number): string {
+  return `candor-${new Date(now).toISOString().replaceAll(":", "-").replace(".", "-")}`;
+}
+
+function sync(path: string, flags: "r" | "r+"): void {
+  const handle = openSync(path, flags);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function inWords(error: unknown, file: string): unknown {
+  const code = String((error as { code?: unknown }).code ?? "");
+  if (["ENOSPC", "SQLITE_FULL"].includes(code)) {
+    return new UserError("invalid", `There is no room for ${file}. Name a file on another disk.`, { field: "file" });
+  }
+  if (
+    ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "ENAMETOOLONG"].includes(code) ||
+    code.startsWith("SQLITE_CANTOPEN")
+  ) {
+    return new UserError("invalid", `${file} can't be written (${code}). Check the folder's owner and rights.`, {
+      field: "file",
+    });
+  }
+  return error;
+}

@@ -1,0 +1,74 @@
+/** What a program says about an incident, in Statuspage's fields, and what the rules make of it. */
+import { type BodyRecord, isRecord } from "../api-body.ts";
+import { takeChoice, takeClearable, takeFlag, takeList, takeRecord, takeText, takeTime } from "../api-fields.ts";
+import { requireStatus } from "../components/components.ts";
+import { UserError } from "../errors.ts";
+import { type ComponentStatus, impacts } from "../schema.ts";
+import { startOfDay } from "../statuspage/days.ts";
+import { statusesOf } from "./incidents.ts";
+
+/** Characters of JSON. Metadata is for a handful of references, not for storage. */
+const mostMetadata = 16_384;
+
+export function incidentInput(fields: BodyRecord, timeZone: string) {
+  const listed = Array.isArray(fields.components) ? takeList(fields, "components") : undefined;
+  return {
+    name: takeText(fields, "name"),
+    body: takeText(fields, "body"),
+    status: takeClearable(fields, "status") ?? undefined,
+    components: listed ? {} : statusesIn(fields),
+    componentIds: takeList(fields, "component_ids") ?? listed,
+    impactOverride: takeChoice(fields, "impact_override", impacts),
+    notify: takeFlag(fields, "deliver_notifications") ?? true,
+    metadata: metadataIn(fields),
+    scheduledFor: takeTime(fields, "scheduled_for"),
+    scheduledUntil: takeTime(fields, "scheduled_until"),
+    backfilled: takeFlag(fields, "backfilled") ?? false,
+    startedAt: backfillDate(fields, timeZone),
+  };
+}
+
+/** A schedule or a maintenance's status makes a maintenance. What is told afterwards is over, unless a status says else. */
+export function openingOf(input: ReturnType<typeof incidentInput>) {
+  const planned: readonly string[] = statusesOf.maintenance;
+  const scheduled = input.scheduledFor !== undefined || input.scheduledUntil !== undefined;
+  const kind = scheduled || (input.status !== undefined && planned.includes(input.status)) ? "maintenance" : "incident";
+  const over = kind === "maintenance" ? "completed" : "resolved";
+  return {
+    ...input,
+    kind: kind as "incident" | "maintenance",
+    body: input.body ?? "",
+    status: input.status ?? (input.backfilled ? over : undefined),
+    startedAt: input.backfilled ? (input.startedAt ?? input.scheduledFor) : undefined,
+  };
+}
+
+function statusesIn(fields: BodyRecord): Record<string, ComponentStatus> {
+  const chosen = Object.entries(takeRecord(fields, "components") ?? {});
+  return Object.fromEntries(chosen.map(([id, status]) => [id, requireStatus(status, "components")]));
+}
+
+function metadataIn(fields: BodyRecord): string | undefined {
+  const value = fields.metadata;
+  if (value === undefined || value === null || value === "") return undefined;
+  if (!isRecord(value) || !Object.values(value).every(isRecord)) {
+    const advice = 'Each value in metadata must be an object itself, like {"jira": {"issue": "OPS-7"}}.';
+    throw new UserError("invalid", advice, { field: "metadata" });
+  }
+  const text = JSON.stringify(value);
+  if (text.length <= mostMetadata) return text;
+  throw new UserError("invalid", `The metadata may have ${mostMetadata.toLocaleString("en")} characters of JSON.`, {
+    field: "metadata",
+  });
+}
+
+/** A day in the page's zone, or a moment. */
+function backfillDate(fields: BodyRecord, timeZone: string): number | undefined {
+  const text = takeClearable(fields, "backfill_date");
+  if (!text || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return text ? takeTime(fields, "backfill_date") : undefined;
+  try {
+    return startOfDay(text, timeZone);
+  } catch {
+    throw new UserError("invalid", "Give backfill_date as a date like 2026-01-31.", { field: "backfill_date" });
+  }
+}

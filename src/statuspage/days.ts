@@ -6,8 +6,9 @@ import { and, asc, eq, gte } from "drizzle-orm";
 import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { type ComponentStatus, statusChanges } from "../schema.ts";
+import { formatTime } from "./words.ts";
 
-export type Day = { date: string; worst: ComponentStatus | undefined; minutes: number };
+export type Day = { label: string; worst: ComponentStatus | undefined; minutes: number };
 type Change = { componentId: string; oldStatus: ComponentStatus; newStatus: ComponentStatus; at: number };
 
 export const dayCount = 90;
@@ -22,11 +23,18 @@ export function startOfDay(date: string, timeZone: string): number {
   return Temporal.PlainDate.from(date).toZonedDateTime(timeZone).epochMilliseconds;
 }
 
-/** The starts of the last `count` days, today's last, and the start of tomorrow. */
-export function lastDays(now: number, timeZone: string, count = dayCount): { dates: string[]; starts: number[] } {
+export type Span = { dates: string[]; labels: string[]; starts: number[] };
+
+/** The last `count` days, today's last: dates, how people say them, and their first moments, that of tomorrow included. */
+export function lastDays(now: number, timeZone: string, count = dayCount): Span {
   const today = Temporal.PlainDate.from(dateOf(now, timeZone));
   const dates = Array.from({ length: count + 1 }, (_, index) => today.add({ days: index - count + 1 }).toString());
-  return { dates: dates.slice(0, count), starts: dates.map((date) => startOfDay(date, timeZone)) };
+  const starts = dates.map((date) => startOfDay(date, timeZone));
+  return {
+    dates: dates.slice(0, count),
+    labels: starts.slice(0, count).map((at) => formatTime(at, timeZone, "day")),
+    starts,
+  };
 }
 
 export function readChanges(db: Db, input: { pageId: string; from: number }): Map<string, Change[]> {
@@ -48,34 +56,30 @@ export function readChanges(db: Db, input: { pageId: string; from: number }): Ma
 export function drawDays(input: {
   component: Component;
   changes: Change[];
-  dates: string[];
-  starts: number[];
+  span: Span;
   now: number;
   timeZone: string;
 }): Day[] {
-  const { component, changes, dates, starts, now, timeZone } = input;
+  const { component, changes, span, now, timeZone } = input;
   const begin = component.startDate ? startOfDay(component.startDate, timeZone) : component.createdAt;
   let status = changes[0]?.oldStatus ?? component.status;
   let next = 0;
-  return dates.map((date, index) => {
-    const from = starts[index] as number;
-    const until = Math.min(starts[index + 1] as number, now);
-    const troubled = new Map<ComponentStatus, number>();
-    let at = from;
-    const count = (to: number) => {
-      if (status !== "operational") troubled.set(status, (troubled.get(status) ?? 0) + Math.max(0, to - at));
-      at = to;
-    };
+  return span.labels.map((label, index) => {
+    const until = Math.min(span.starts[index + 1] as number, now);
+    const quiet = status === "operational" && !((changes[next]?.at ?? Number.POSITIVE_INFINITY) < until);
+    if ((span.starts[index + 1] as number) <= begin) return { label, worst: undefined, minutes: 0 };
+    if (quiet) return { label, worst: "operational", minutes: 0 };
+    let at = span.starts[index] as number;
+    let worst: ComponentStatus = status;
+    let troubledMs = 0;
     for (let change = changes[next]; change && change.at < until; change = changes[++next]) {
-      count(change.at);
+      if (status !== "operational") troubledMs += Math.max(0, change.at - at);
+      at = change.at;
       status = change.newStatus;
-      if (status !== "operational") troubled.set(status, troubled.get(status) ?? 0);
+      worst = worstOf([worst, status]);
     }
-    count(until);
-    if ((starts[index + 1] as number) <= begin) return { date, worst: undefined, minutes: 0 };
-    const worst = worstOf([...troubled.keys()]);
-    const minutes = Math.round([...troubled.values()].reduce((sum, ms) => sum + ms, 0) / 60_000);
-    return { date, worst, minutes };
+    if (status !== "operational") troubledMs += Math.max(0, until - at);
+    return { label, worst, minutes: Math.round(troubledMs / 60_000) };
   });
 }
 

@@ -13,18 +13,18 @@ const pastDays = 7;
 export function frontView(db: Db, state: PageState, now: number) {
   const { page, origin } = state;
   const zone = page.timeZone;
-  const days = lastDays(now, zone);
-  const changes = readChanges(db, { pageId: page.id, from: days.starts[0] as number });
+  const span = lastDays(now, zone);
+  const changes = readChanges(db, { pageId: page.id, from: span.starts[0] as number });
   const names = new Map(state.components.map((component) => [component.id, component.name]));
   const componentView = (component: Component) => {
-    const drawn = drawDays({ component, changes: changes.get(component.id) ?? [], ...days, now, timeZone: zone });
+    const drawn = drawDays({ component, changes: changes.get(component.id) ?? [], span, now, timeZone: zone });
     return {
       id: component.id,
       name: component.name,
       description: component.description,
       status: component.status,
       statusWord: statusWords[component.status],
-      days: component.showcase ? strip(drawn, zone) : undefined,
+      days: component.showcase ? strip(drawn) : undefined,
     };
   };
   const shown = state.components.filter(
@@ -107,7 +107,7 @@ function say(
  * The last 90 days as a skyline: quiet days are one low pattern, the worse a day the taller its bar, so that colour never
  * speaks alone. One path per status instead of a rectangle per day keeps twenty of them within the first kilobytes.
  */
-function strip(days: Day[], zone: string) {
+function strip(days: Day[]) {
   const tall: Partial<Record<ComponentStatus, number>> = {
     under_maintenance: 11,
     degraded_performance: 14,
@@ -125,8 +125,7 @@ function strip(days: Day[], zone: string) {
   });
   const troubled = days.filter((day) => day.worst && day.worst !== "operational");
   const said = troubled.map((day) => {
-    const date = formatTime(startOfDay(day.date, zone), zone, { day: "numeric", month: "short" });
-    return `${date}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
+    return `${day.label}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
   });
   const known = days.findIndex((day) => day.worst !== undefined);
   const from = known < 0 ? days.length * 5 : known * 5;
@@ -149,7 +148,7 @@ function pastView(db: Db, state: PageState, input: { now: number; names: Map<str
   const begun = tellStories(db, list).filter((story) => story.status !== "scheduled");
   const byDate = Map.groupBy(begun, (story: Story) => dateOf(story.startedAt, zone));
   return dates.toReversed().map((date) => ({
-    date: formatTime(startOfDay(date, zone), zone, { weekday: "long", day: "numeric", month: "long" }),
+    date: formatTime(startOfDay(date, zone), zone, "weekday"),
     iso: date,
     stories: (byDate.get(date) ?? []).map((story) => storyView(story, { zone, names: input.names })),
   }));

@@ -42,8 +42,7 @@ export function historyView(db: Db, input: { page: Page; origin: string; month: 
   );
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const byDate = Map.groupBy(stories, (story: Story) => dateOf(story.startedAt, zone));
-  const monthName = (text: string | undefined) =>
-    text && formatTime(startOfDay(`${text}-01`, zone), zone, { month: "long", year: "numeric" });
+  const monthName = (text: string | undefined) => text && formatTime(startOfDay(`${text}-01`, zone), zone, "month");
   const link = (text: string | undefined) => text && { path: `/history/${text}`, name: monthName(text) };
   return {
     ...frame(page, origin),
@@ -52,7 +51,7 @@ export function historyView(db: Db, input: { page: Page; origin: string; month: 
     older: link(months[index + 1]),
     newer: link(months[index - 1]),
     days: [...byDate].map(([date, list]) => ({
-      date: formatTime(startOfDay(date, zone), zone, { weekday: "long", day: "numeric", month: "long" }),
+      date: formatTime(startOfDay(date, zone), zone, "weekday"),
       iso: date,
       stories: list.map((story) => storyView(story, { zone, names })),
     })),

@@ -219,7 +219,7 @@ function pressAssets(): { byPath: Map<string, Pressed>; paths: Record<string, st
 }
 
 function pressed(identity: Buffer, type: string, headers: string[], api = false): Pressed {
-  const gzip = gzipSync(identity, { level: 9 });
+  const gzip = gzipSync(identity);
   const etag = `"${createHash("sha256").update(identity).digest("base64url").slice(0, 22)}"`;
   const lasting = ["etag", etag, "vary", "accept-encoding", ...headers];
   return {
@@ -249,8 +249,9 @@ export function htmlHeaders(origin: string): string[] {
     ...securityHeaders,
     "content-security-policy",
     contentSecurityPolicy,
+    // Not "no-referrer": under that, browsers send our own forms with the origin "null" (Fetch standard, 3.2).
     "referrer-policy",
-    "no-referrer",
+    "same-origin",
     "cross-origin-opener-policy",
     "same-origin",
     "permissions-policy",

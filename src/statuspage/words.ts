@@ -32,13 +32,29 @@ export const impactWords: Record<Impact, string> = {
   maintenance: "Maintenance",
 };
 
+/** The forms that dates and times take on the page. */
+export const timeForms = {
+  moment: {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+  },
+  weekday: { weekday: "long", day: "numeric", month: "long" },
+  day: { day: "numeric", month: "short" },
+  month: { month: "long", year: "numeric" },
+} as const satisfies Record<string, Intl.DateTimeFormatOptions>;
+
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-export function formatTime(at: number, zone: string, options: Intl.DateTimeFormatOptions): string {
-  const key = `${zone}|${JSON.stringify(options)}`;
+/** Making a formatter costs far more than using one, so each zone's are kept. */
+export function formatTime(at: number, zone: string, form: keyof typeof timeForms): string {
+  const key = `${form} ${zone}`;
   let format = formats.get(key);
   if (!format) {
-    format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
+    format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...timeForms[form] });
     formats.set(key, format);
   }
   return format.format(at);
@@ -48,15 +64,7 @@ export function formatTime(at: number, zone: string, options: Intl.DateTimeForma
 export type Moment = { text: string; iso: string };
 
 export function moment(at: number, zone: string): Moment {
-  const text = formatTime(at, zone, {
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-    timeZoneName: "short",
-  });
-  return { text, iso: new Date(at).toISOString() };
+  return { text: formatTime(at, zone, "moment"), iso: new Date(at).toISOString() };
 }
 
 /** 45 min, 3 h 20 min, 2 days. */

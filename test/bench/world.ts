@@ -49,7 +49,7 @@ export async function buildWorld(input: {
       ids.push(createComponent(db, { pageId, name: `Component ${index + 1}`, groupId, now: started, by }).id);
     }
     for (let index = 0; index < input.incidents; index++) {
-      const at = now - ((index + 1) * (100 * day)) / (input.incidents + 1);
+      const at = now - Math.round(((index + 1) * 100 * day) / (input.incidents + 1));
       const part = ids[index % ids.length] as string;
       const telling = { notify: false, burstFactor: 5, by, pageId };
       const { incident } = openIncident(db, {

@@ -167,7 +167,7 @@ test("every public answer forbids inline script and style, framing and sniffing"
     assert.match(policy, /default-src 'none'/, path);
     assert.doesNotMatch(policy, /unsafe/, path);
     assert.equal(headers["x-content-type-options"], "nosniff", path);
-    assert.equal(headers["referrer-policy"], "no-referrer", path);
+    assert.equal(headers["referrer-policy"], "same-origin", path);
     assert.doesNotMatch(text, / style="| on[a-z]+="|<style|<script>/, path);
   }
   await house.close();

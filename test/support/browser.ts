@@ -1,0 +1,34 @@
+/** Chromium as visitors have it; every console error and every refusal of the content security policy is kept. */
+import { type Browser, chromium, type Page } from "playwright-core";
+import { findProgram } from "./need.ts";
+
+export async function openBrowser(): Promise<Browser> {
+  const executablePath = findProgram("chromium");
+  if (!executablePath) throw new Error("There is no chromium.");
+  return chromium.launch({
+    executablePath,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+export type Watched = { page: Page; complaints: string[] };
+
+export async function openPage(browser: Browser, javaScriptEnabled: boolean, width = 1280): Promise<Watched> {
+  const context = await browser.newContext({ javaScriptEnabled, viewport: { width, height: 900 } });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(`${message.text()} at ${page.url()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`${error.message} at ${page.url()}`));
+  return { page, complaints };
+}

@@ -174,6 +174,8 @@ function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: s
     origin: c.get("host").origin,
     assets: { candor: deps.press.assetPath("candor"), admin: deps.press.assetPath("admin") },
     bare: true,
+    // Whoever's session ended while they wrote must not lose the words. They are shown to their sender alone.
+    typed: admin ? c.get("form")?.one("body") : undefined,
   };
   return c.html(deps.render(admin ? "admin/error" : "public/error", view), status);
 }

@@ -29,6 +29,7 @@ export function auditAdmin(deps: Deps): Route[] {
       who: nameOf(deed.actorKind, deed.actorId),
       what: deedSentence(deed.action),
       subject: names.get(deed.subject ?? "") ?? deed.subject,
+      incident: deed.action.startsWith("incident.") && deed.action !== "incident.delete",
       detail: Object.entries(JSON.parse(deed.detail ?? "{}") as object).map(([name, value]) => ({
         name,
         value: String(value),

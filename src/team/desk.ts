@@ -65,8 +65,6 @@ export function createDesk(deps: Deps): Desk {
   });
   const answer = (c: Ctx, template: string, view: object, status: 200 | 422 | 429) => {
     c.header("cache-control", "no-store");
-    // Under `no-referrer` browsers send forms with the origin "null", which tells the guard nothing.
-    c.header("referrer-policy", "same-origin");
     return c.html(deps.render(`admin/${template}`, view), status);
   };
   return {

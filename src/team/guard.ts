@@ -19,11 +19,13 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
   const sessions = createSessions(deps);
 
   const admitMember = async (c: Ctx, role: Role | undefined): Promise<Response | undefined> => {
+    // Read before anything is refused, so that the refusal can give back what was typed.
+    if (!isReading(c)) c.set("form", await readForm(c));
     const session = await sessions.read({ cookies: c.req.header("cookie"), secure: isSecure(c) });
     const member = session && findMember(deps.db, { id: session.memberId, keys: deps.keys });
     if (!session || !member || member.suspended) {
       if (isReading(c)) return seeOther(c, "/admin/sign-in");
-      throw new UserError("forbidden", "Your session has ended. Sign in in another tab, then send this form again.");
+      throw new UserError("forbidden", "Your session has ended, so nothing was done. Sign in, then send it again.");
     }
     const grants = grantsOf(deps.db, member.id);
     c.set("session", session);
@@ -31,11 +33,9 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
     c.set("grants", grants);
     c.set("actor", { kind: "member", id: member.id });
     if (!isReading(c)) {
-      const form = await readForm(c);
-      if (!isLinkMac(deps.keys, "csrf", session.hash, form.one(csrfField))) {
+      if (!isLinkMac(deps.keys, "csrf", session.hash, c.get("form").one(csrfField))) {
         throw new UserError("forbidden", "This form is no longer valid. Reload the page and send it again.");
       }
-      c.set("form", form);
     }
     if (role && !mayAct(grants, role, c.get("page").id)) {
       throw new UserError("forbidden", `This needs the role ${role}. Ask an owner of this page.`);
@@ -56,8 +56,15 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
       c.set("actor", { kind: "token", id: token.id });
       const grants = [{ role: token.role, pageId: token.pageId }];
       c.set("grants", grants);
-      const allowed = role === "any" ? !pageId || token.pageId === null || token.pageId === pageId : mayAct(grants, role, pageId ?? "");
-      if (!allowed) throw new UserError("forbidden", `This needs a token with the role ${role === "any" ? "for this page" : role}.`);
+      const allowed =
+        role === "any"
+          ? !pageId || token.pageId === null || token.pageId === pageId
+          : mayAct(grants, role, pageId ?? "");
+      if (!allowed)
+        throw new UserError(
+          "forbidden",
+          `This needs a token with the role ${role === "any" ? "for this page" : role}.`,
+        );
     }
     if (pageId) c.set("page", findPage(deps.db, pageId));
   };
@@ -113,9 +120,14 @@ function checkOrigin(c: Ctx): void {
   if (isReading(c)) return;
   const origin = c.req.header("origin");
   const site = c.req.header("sec-fetch-site");
-  const foreign = origin !== undefined ? origin !== c.get("host").origin : site !== undefined && site !== "same-origin";
+  // Privacy settings may blank the origin to "null"; then the browser's own verdict counts, and without one it is foreign.
+  const named = origin !== undefined && (origin !== "null" || site === undefined);
+  const foreign = named ? origin !== c.get("host").origin : site !== undefined && site !== "same-origin";
   if (foreign && !sameHostOtherPort(c, origin)) {
-    throw new UserError("forbidden", "This form was sent from another site. Open the page itself and send it from there.");
+    throw new UserError(
+      "forbidden",
+      "This form was sent from another site. Open the page itself and send it from there.",
+    );
   }
 }
 

@@ -108,6 +108,11 @@ test("a form without its token, or sent from another site, is refused", async ()
   });
   assert.equal(foreign.status, 403);
   assert.match(foreign.text, /another site/);
+  const blank = { cookie, origin: "null", "content-type": "application/x-www-form-urlencoded" };
+  for (const headers of [blank, { ...blank, "sec-fetch-site": "cross-site" }]) {
+    const answer = await house.visit("/admin/settings", { method: "POST", headers, body: "name=Mallory" });
+    assert.match(answer.text, /another site/, "a blank origin counts as ours on the browser's word alone");
+  }
   const login = await house.visit("/admin/sign-in", {
     method: "POST",
     headers: { origin: "https://evil.example", "content-type": "application/x-www-form-urlencoded" },

@@ -45,7 +45,7 @@ test("trouble that goes on is counted to now and not beyond", () => {
   const { days } = draw("2026-11-23T12:00:00Z", [change("2026-11-22T23:00:00Z", "operational", "partial_outage")], {
     status: "partial_outage",
   });
-  assert.deepEqual([days.at(-1)?.worst, days.at(-1)?.minutes], ["partial_outage", 720]);
+  assert.deepEqual([days.at(-1)?.worst, days.at(-1)?.minutes], ["partial_outage", 780]);
 });
 
 test("what began before the first day is known from the first change or from the present", () => {

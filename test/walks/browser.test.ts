@@ -45,12 +45,12 @@ for (const scripts of [true, false]) {
       const { page } = visitor;
       await page.goto(`${server.origin}/`);
       await look(page);
-      assert.equal(await page.locator("h1").innerText(), "All systems are operational.");
+      assert.equal(await page.locator("h1").textContent(), "All systems are operational.");
       await page.getByRole("link", { name: "Subscribe" }).click();
       await look(page);
       await page.getByLabel("Your e-mail address").fill("visitor@example.com");
       await page.getByRole("button", { name: "Subscribe" }).click();
-      assert.equal(await page.locator("h1").innerText(), "Check your inbox");
+      assert.equal(await page.locator("h1").textContent(), "Check your inbox");
       await look(page);
 
       const confirm = /http:\/\/127\.0\.0\.1:\d+\/subscribe\/confirm\/[\w.-]+/.exec(
@@ -79,13 +79,13 @@ for (const scripts of [true, false]) {
       await admin.getByLabel("API").selectOption("major_outage");
       await admin.getByRole("button", { name: /review|preview/i }).click();
       await look(admin);
-      assert.match(await admin.locator("main").innerText(), /1 person/);
-      assert.match(await admin.locator("main").innerText(), /Investigating: Sign-in fails \(API\)/);
+      assert.match((await admin.locator("main").textContent()) ?? "", /1 person/);
+      assert.match((await admin.locator("main").textContent()) ?? "", /Investigating: Sign-in fails \(API\)/);
       await admin.getByRole("button", { name: /publish/i }).click();
       await look(admin);
 
       await page.goto(`${server.origin}/`);
-      assert.equal(await page.locator("h1").innerText(), "API is down.");
+      assert.equal(await page.locator("h1").textContent(), "API is down.");
       await look(page);
       await page.getByRole("link", { name: "Sign-in fails" }).first().click();
       await look(page);
@@ -103,14 +103,14 @@ for (const scripts of [true, false]) {
       await look(admin);
       await admin.getByRole("button", { name: /publish/i }).click();
       await page.goto(`${server.origin}/`);
-      assert.equal(await page.locator("h1").innerText(), "All systems are operational.");
+      assert.equal(await page.locator("h1").textContent(), "All systems are operational.");
       await page.goto(`${server.origin}/history`);
       await look(page);
 
       const manage = /http:\/\/127\.0\.0\.1:\d+\/subscription\/[\w.-]+/.exec(await newestLetter(place))?.[0] as string;
       await page.goto(manage);
       await page.getByRole("button", { name: "Leave" }).click();
-      assert.equal(await page.locator("h1").innerText(), "You have left");
+      assert.equal(await page.locator("h1").textContent(), "You have left");
       await look(page);
 
       for (const path of [

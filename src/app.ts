@@ -14,7 +14,7 @@ import { componentAdmin } from "./components/admin.ts";
 import { componentApi } from "./components/api.ts";
 import type { Deps } from "./deps.ts";
 import { type Fault, UserError } from "./errors.ts";
-import { type Ctx, type Env, mount, type Route } from "./http.ts";
+import { type Ctx, type Env, mount, type Route, TooLarge } from "./http.ts";
 import { incidentAdmin } from "./incidents/admin.ts";
 import { incidentApi } from "./incidents/api.ts";
 import { mailAdmin } from "./mail/admin.ts";
@@ -129,7 +129,13 @@ async function answerOtherSites(c: Ctx, next: () => Promise<void>): Promise<Resp
   return undefined;
 }
 
-const statusOf: Record<Fault, ContentfulStatusCode> = {
+function statusOf(error: UserError): ContentfulStatusCode {
+  if (error instanceof UnknownToken) return 401;
+  if (error instanceof MalformedRequest) return 400;
+  return error instanceof TooLarge ? 413 : statusOfFault[error.fault];
+}
+
+const statusOfFault: Record<Fault, ContentfulStatusCode> = {
   invalid: 422,
   not_found: 404,
   forbidden: 403,
@@ -147,7 +153,7 @@ function answerMissing(deps: Deps, c: Ctx): Response {
 
 function answerError(deps: Deps, error: Error, c: Ctx): Response {
   if (error instanceof UserError) {
-    const status = error instanceof UnknownToken ? 401 : error instanceof MalformedRequest ? 400 : statusOf[error.fault];
+    const status = statusOf(error);
     if (error.retryAfterSeconds) c.header("retry-after", String(error.retryAfterSeconds));
     if (status === 401) c.header("www-authenticate", "OAuth");
     if (isProgram(c)) return c.json({ message: error.message, ...(error.field ? { field: error.field } : {}) }, status);

@@ -10,7 +10,7 @@ import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3"
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { Clock } from "./clock.ts";
 import type { Keys } from "./crypto/keyring.ts";
-import { migrations, nativeAddon } from "./embedded.ts";
+import { nativeAddon, migrations as ownMigrations } from "./embedded.ts";
 import { UserError } from "./errors.ts";
 import * as schema from "./schema.ts";
 
@@ -32,7 +32,13 @@ export type Store = {
 };
 
 /** `where` is the data folder, or undefined for a database in memory (tests). */
-export function openStore(input: { where: string | undefined; keys: Keys; clock: Clock }): Store {
+export function openStore(input: {
+  where: string | undefined;
+  keys: Keys;
+  clock: Clock;
+  /** The program's own, unless a test looks at what an upgrade does. */
+  migrations?: MigrationMeta[];
+}): Store {
   const { where, keys, clock } = input;
   const secret = keys.current("db-page").secret;
   if (secret.length !== 32) throw new Error("The database key must be 32 bytes.");
@@ -55,12 +61,12 @@ export function openStore(input: { where: string | undefined; keys: Keys; clock:
         client.prepare("VACUUM INTO ?").run(target);
         refusePlaintext(target);
       };
-      migrate(db, where ? (from) => snapshotBefore(where, snapshot, from, clock) : () => {});
+      migrate(db, input.migrations ?? ownMigrations, (from) => where && snapshotBefore(where, snapshot, from, clock));
       if (where) refusePlaintext(file);
       return {
         db,
         snapshot,
-        checkpoint: () => void client.pragma("wal_checkpoint(PASSIVE)", { simple: true }),
+        checkpoint: () => void client.pragma("wal_checkpoint(TRUNCATE)", { simple: true }),
         walBytes: () => (where && existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0),
         close: () => {
           client.close();
@@ -144,7 +150,7 @@ function unlock(client: Database.Database, secret: Buffer, file: string): void {
 }
 
 /** Known migrations, from memory. A database that has one we don't know was written by a newer program. */
-function migrate(db: Db, beforeChange: (from: number) => void): void {
+function migrate(db: Db, migrations: MigrationMeta[], beforeChange: (from: number) => unknown): void {
   const client = db.$client;
   const table = client.prepare("SELECT 1 FROM sqlite_master WHERE name='__drizzle_migrations'").pluck().get();
   const newest = table

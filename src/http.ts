@@ -41,7 +41,12 @@ export type Enter =
   | { who: "member"; role?: Role }
   | { who: "program"; role: Role | "any" };
 
-export type Route = { method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"; path: string; enter: Enter; run: Handler<Env> };
+export type Route = {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  path: string;
+  enter: Enter;
+  run: Handler<Env>;
+};
 
 /** Mounts routes behind the guard of each. @throws Error at start when a route doesn't say who may enter */
 export function mount(app: Hono<Env>, routes: Route[], guards: (enter: Enter) => Handler<Env>): void {
@@ -79,13 +84,20 @@ export class Form {
   }
 }
 
+/** RFC 9110, 15.5.14. */
+export class TooLarge extends UserError {
+  constructor() {
+    super("invalid", "This is too large: send at most 512 kB.");
+  }
+}
+
 /** Bytes. The longest update (25,000 characters) fits in its widest encoding. */
 const mostBody = 512 * 1024;
 const mostFields = 2_000;
 
 /** @throws UserError too large, or not text */
 export async function readText(c: Ctx): Promise<string> {
-  const tooLarge = new UserError("invalid", "This is too large: send at most 512 kB.");
+  const tooLarge = new TooLarge();
   if (Number(c.req.header("content-length") ?? 0) > mostBody) throw tooLarge;
   const chunks: Uint8Array[] = [];
   let size = 0;

@@ -1,5 +1,5 @@
 /** Boot order from top to bottom; `stop` goes the same way back. */
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { BlockList, isIPv4 } from "node:net";
 import { join } from "node:path";
@@ -34,6 +34,8 @@ export type OpenInput = {
   overrides?: Partial<Record<SettingName, string | undefined>>;
   clock?: Clock;
   write?: (line: string) => void;
+  /** False: letters are queued and stay so, for the next server to deliver. */
+  delivers?: boolean;
 };
 
 /** Everything but the network: what a command in process needs, and what the server begins with. */
@@ -67,6 +69,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
         if (subscriberSeq !== undefined) quarantineSubscriber(db, { seq: subscriberSeq, now: clock.now() });
       },
     });
+    if (input.delivers === false) mailer.wake = () => {};
     const announcer = createAnnouncer({ db, clock, log, onQueued: () => mailer.wake() });
     const deps: Deps = {
       db,
@@ -98,10 +101,26 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
 function unlockKeys(input: OpenInput): Deps["keys"] {
   if (input.data === undefined || input.keyFile === undefined) throw new Error("A data folder needs a key file.");
   const keyring = join(input.data, "keyring.json");
+  refuseClosedFolder(input.data);
   if (!existsSync(keyring) && !existsSync(join(input.data, "candor.db"))) {
     throw new UserError("not_found", `There is no Candor in ${input.data} yet. Run: candor init --data ${input.data}`);
   }
   return openKeyring(keyring, readKeyFile(input.keyFile));
+}
+
+/** Without the right to look inside, everything in a folder seems to be missing. */
+function refuseClosedFolder(data: string): void {
+  try {
+    if (!statSync(data).isDirectory())
+      throw new UserError("invalid", `${data} isn't a folder. Name another with --data.`);
+    accessSync(data, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return; // Said below, with what to do about it.
+    const advice = "Run this as the folder's owner, or give this user the right to read and write it.";
+    throw new UserError("forbidden", `The data folder ${data} can't be used by this user (${code}). ${advice}`);
+  }
 }
 
 export function socketPath(data: string): string {

@@ -3,6 +3,7 @@ import { and, asc, desc, eq, gte, inArray, isNull, lt, max, ne, sql } from "driz
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import {
+  components,
   type IncidentStatus,
   incidentComponents,
   incidents,
@@ -114,7 +115,13 @@ export function tellStories(db: Db | Tx, list: Incident[]): Story[] {
     .innerJoin(incidentUpdates, eq(incidentUpdates.id, updateComponents.updateId))
     .where(inArray(incidentUpdates.incidentId, ids))
     .all();
-  const parts = db.select().from(incidentComponents).where(inArray(incidentComponents.incidentId, ids)).all();
+  const parts = db
+    .select({ incidentId: incidentComponents.incidentId, componentId: incidentComponents.componentId })
+    .from(incidentComponents)
+    .innerJoin(components, eq(components.id, incidentComponents.componentId))
+    .where(inArray(incidentComponents.incidentId, ids))
+    .orderBy(asc(components.position))
+    .all();
   const affectedBy = Map.groupBy(affected, (item) => item.row.updateId);
   const updatesBy = Map.groupBy(updates, (update) => update.incidentId);
   const partsBy = Map.groupBy(parts, (part) => part.incidentId);
@@ -145,7 +152,9 @@ export function componentIdsOf(db: Db | Tx, incidentId: string): string[] {
   return db
     .select({ id: incidentComponents.componentId })
     .from(incidentComponents)
+    .innerJoin(components, eq(components.id, incidentComponents.componentId))
     .where(eq(incidentComponents.incidentId, incidentId))
+    .orderBy(asc(components.position))
     .all()
     .map((row) => row.id);
 }

@@ -42,6 +42,7 @@ export const timeForms = {
     minute: "2-digit",
     timeZoneName: "short",
   },
+  clock: { hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
   weekday: { weekday: "long", day: "numeric", month: "long" },
   day: { day: "numeric", month: "short" },
   month: { month: "long", year: "numeric" },

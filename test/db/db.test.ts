@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,7 +17,8 @@ import Database from "better-sqlite3";
 import { systemClock } from "../../src/clock.ts";
 import { createKeyFile, createKeyring, type Keys, openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
 import { openStore } from "../../src/db.ts";
-import { pages, settings } from "../../src/schema.ts";
+import { migrations } from "../../src/embedded.ts";
+import { hosts, pages, settings } from "../../src/schema.ts";
 
 const folder = () => mkdtempSync(join(tmpdir(), "candor-db-"));
 
@@ -155,4 +165,62 @@ test("a damaged, missing or foreign keyring is refused and not touched", () => {
   }
   writeFileSync(file, JSON.stringify({ ...parsed, format: 2 }));
   assert.throws(() => openKeyring(file, Buffer.alloc(32, 3)), /newer Candor/);
+});
+
+test("a migration that rebuilds a table keeps its children, and the database before it is copied", () => {
+  const where = folder();
+  const keys = keysIn(where);
+  const store = openStore({ where, keys, clock: systemClock });
+  store.db.insert(pages).values({ id: "p", name: "Acme", timeZone: "Etc/UTC", createdAt: 0, updatedAt: 0 }).run();
+  store.db.insert(hosts).values({ name: "h", pageId: "p", origin: "https://h", purpose: "public", createdAt: 0 }).run();
+  const create = store.db.$client.prepare("SELECT sql FROM sqlite_master WHERE name = 'pages'").pluck().get() as string;
+  store.close();
+  const rebuild = {
+    sql: [
+      create.replace("`pages`", "`__new_pages`"),
+      "INSERT INTO `__new_pages` SELECT * FROM `pages`",
+      "DROP TABLE `pages`",
+      "ALTER TABLE `__new_pages` RENAME TO `pages`",
+    ],
+    folderMillis: (migrations.at(-1)?.folderMillis ?? 0) + 1,
+    hash: "rebuild",
+    bps: true,
+  };
+  const upgraded = openStore({ where, keys, clock: systemClock, migrations: [...migrations, rebuild] });
+  assert.equal(upgraded.db.select().from(hosts).all().length, 1, "foreign keys were off, so nothing cascaded");
+  assert.equal(upgraded.db.$client.pragma("foreign_keys", { simple: true }), 1);
+  upgraded.close();
+  const copies = readdirSync(join(where, "snapshots"));
+  assert.equal(copies.length, 1);
+  assert.throws(
+    () => openStore({ where, keys, clock: systemClock }),
+    /newer Candor/,
+    "the previous program refuses the next schema",
+  );
+  // The way back that the README describes.
+  copyFileSync(join(where, "snapshots", copies[0] as string), join(where, "candor.db"));
+  rmSync(join(where, "candor.db-wal"), { force: true });
+  rmSync(join(where, "candor.db-shm"), { force: true });
+  const back = openStore({ where, keys, clock: systemClock });
+  assert.equal(back.db.select().from(hosts).all().length, 1);
+  back.close();
+});
+
+test("a migration that leaves orphans is stopped", () => {
+  const where = folder();
+  const keys = keysIn(where);
+  const store = openStore({ where, keys, clock: systemClock });
+  store.db.insert(pages).values({ id: "p", name: "Acme", timeZone: "Etc/UTC", createdAt: 0, updatedAt: 0 }).run();
+  store.db.insert(hosts).values({ name: "h", pageId: "p", origin: "https://h", purpose: "public", createdAt: 0 }).run();
+  store.close();
+  const careless = {
+    sql: ["DELETE FROM `pages`"],
+    folderMillis: (migrations.at(-1)?.folderMillis ?? 0) + 1,
+    hash: "careless",
+    bps: true,
+  };
+  assert.throws(
+    () => openStore({ where, keys, clock: systemClock, migrations: [...migrations, careless] }),
+    /without their parent/,
+  );
 });

@@ -98,6 +98,13 @@ export function createMailer(input: {
     soon = undefined;
     if (stopping) return;
     try {
+      // Before a connection gets its next letter its last one is on record, so that a crash repeats no more than there are
+      // connections. A few share a commit, because it costs more than a letter.
+      if (!troubled && recorder.waiting() > 0) {
+        const few = recorder.waiting() < config.number("mail.connections") / 4 && recorder.waiting() <= inFlight.size;
+        if (few) return recorder.writeSoon();
+        recorder.write();
+      }
       if (!troubled && !isPaused()) sendWhatMayGo();
       if (inFlight.size === 0 && ready.length === 0) recorder.write();
       if (dry && !pause && ready.length === 0 && inFlight.size === 0 && !troubled) sleepUntilDue();
@@ -269,9 +276,7 @@ export function createMailer(input: {
     ...{ db, keys, config, clock, log },
     onBounce: input.onBounce,
     onTrouble: trouble,
-    onWritten: () => {
-      if (inFlight.size === 0) again();
-    },
+    onWritten: () => again(),
   });
   const wake = () => {
     dry = false;

@@ -9,18 +9,20 @@ import { type DeliveryOutcome, recordOutcomes, returnUnsent } from "./queue.ts";
 export type Bounce = { deliveryId: number; subscriberSeq: number | undefined; code: string; reply: string };
 
 export type Recorder = {
-  /** Outcomes are written when there are 50, or after 20 ms. */
+  /** Outcomes are written before the next letter leaves, when there are 50, or after 2 ms. */
   note(outcome: DeliveryOutcome, bounce?: Bounce): void;
   giveBack(ids: number[]): void;
   /** Writes what is known in one transaction. */
   write(): void;
+  /** The same within two milliseconds. */
+  writeSoon(): void;
   /** What isn't written yet. */
   waiting(): number;
   stop(): void;
 };
 
 const batch = 50;
-const batchMs = 20;
+const soonMs = 2;
 
 /**
  * Gathers what became of letters and writes it in batches, because a commit costs more than a letter. `onTrouble` is
@@ -70,7 +72,7 @@ export function createRecorder(input: {
   };
   const writeSoon = () => {
     if (outcomes.length >= batch) write();
-    else timer ??= setTimeout(write, batchMs);
+    else timer ??= setTimeout(write, soonMs);
   };
   return {
     note: (outcome, bounce) => {
@@ -83,6 +85,7 @@ export function createRecorder(input: {
       writeSoon();
     },
     write,
+    writeSoon,
     waiting,
     stop: () => clearTimeout(timer),
   };

@@ -5,6 +5,7 @@ import { get, request } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { TestContext } from "node:test";
 
 const built = join(import.meta.dirname, "../../dist/candor");
 
@@ -25,7 +26,8 @@ export type Server = {
   stop(signal?: NodeJS.Signals): Promise<Ran>;
 };
 
-export function emptyPlace(): Place {
+/** What still runs when the test ends, however it ends, is killed. */
+export function emptyPlace(t: TestContext): Place {
   if (!existsSync(built)) throw new Error("The walks drive the built program. Run: npm run build");
   const folder = mkdtempSync(join(tmpdir(), "candor-walk-"));
   const home = join(folder, "home");
@@ -51,6 +53,7 @@ export function emptyPlace(): Place {
         env: environment,
         stdio: "pipe",
       });
+      t.after(() => child.kill("SIGKILL"));
       const end = ending(child);
       let log = "";
       child.stderr.on("data", (chunk) => {
@@ -75,14 +78,14 @@ export function emptyPlace(): Place {
 }
 
 /** A place with a page on 127.0.0.1, an owner, and the parts API, Checkout and Search. */
-export async function readyPlace(port: number, smtp?: string): Promise<Place & { owner: string }> {
-  const place = emptyPlace();
+export async function readyPlace(t: TestContext, port: number, smtp?: string): Promise<Place & { owner: string }> {
+  const place = emptyPlace(t);
   const owner = "olive@example.com";
   const flags = ["--page-name", "Acme", "--host", `http://127.0.0.1:${port}`, "--owner", owner, "--yes"];
   const made = await place.run(["init", ...flags, ...(smtp ? ["--smtp", smtp] : [])]);
   if (made.code !== 0) throw new Error(`init ended with ${made.code}: ${made.err}`);
   for (const name of ["API", "Checkout", "Search"]) {
-    const component = await place.run(["component", "create", "--name", name]);
+    const component = await place.run(["component", "create", name]);
     if (component.code !== 0) throw new Error(`component create ended with ${component.code}: ${component.err}`);
   }
   return { ...place, owner };

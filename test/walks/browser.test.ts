@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
+import { simpleParser } from "mailparser";
 import type { Page } from "playwright-core";
 import { openBrowser, openPage } from "../support/browser.ts";
 import { findProgram, needs } from "../support/need.ts";
@@ -20,10 +21,12 @@ async function check(page: Page): Promise<void> {
   assert.deepEqual(violations, [], page.url());
 }
 
-/** The links of the newest kept letter, as the admin shows them. */
+/** The newest kept letter, read as a mail program would. */
 async function newestLetter(place: Awaited<ReturnType<typeof readyPlace>>): Promise<string> {
   const list = JSON.parse((await place.run(["mail", "list", "--json"])).out);
-  return (await place.run(["mail", "show", String(list[0].id), "--json"])).out;
+  const shown = JSON.parse((await place.run(["mail", "show", String(list[0].id), "--json"])).out);
+  const letter = await simpleParser(shown.letter);
+  return `${letter.subject}\n${letter.text}`;
 }
 
 for (const scripts of [true, false]) {
@@ -31,11 +34,12 @@ for (const scripts of [true, false]) {
   test(`${how}: subscribe, confirm, sign in, publish, read the letter, resolve, leave`, {
     skip: needs("chromium"),
     timeout: 120_000,
-  }, async () => {
+  }, async (t) => {
     const port = await freePort();
-    const place = await readyPlace(port);
+    const place = await readyPlace(t, port);
     const server = await place.serve(port);
     const browser = await openBrowser();
+    t.after(() => browser.close());
     const visitor = await openPage(browser, scripts);
     const member = await openPage(browser, scripts);
     const look = async (page: Page) => {
@@ -134,10 +138,10 @@ for (const scripts of [true, false]) {
   });
 }
 
-test("nothing is wider than the screen at 360 pixels, on any page", { skip: needs("chromium") }, async () => {
+test("nothing is wider than the screen at 360 pixels, on any page", { skip: needs("chromium") }, async (t) => {
   assert.ok(findProgram("chromium"));
   const port = await freePort();
-  const place = await readyPlace(port);
+  const place = await readyPlace(t, port);
   await place.run([
     "incident",
     "open",
@@ -151,6 +155,7 @@ test("nothing is wider than the screen at 360 pixels, on any page", { skip: need
   ]);
   const server = await place.serve(port);
   const browser = await openBrowser();
+  t.after(() => browser.close());
   try {
     const { page } = await openPage(browser, true, 360);
     const link = JSON.parse((await place.run(["member", "link", place.owner, "--json"])).out).url as string;

@@ -34,10 +34,11 @@ async function openMailServer(port: number): Promise<{ arrived: Arrived[]; close
 
 test("kill -9 in the middle of 2,000 letters loses none, and a repeat has the same Message-ID", {
   timeout: 180_000,
-}, async () => {
+}, async (t) => {
   const [port, smtpPort] = [await freePort(), await freePort()];
   const mail = await openMailServer(smtpPort);
-  const place = await readyPlace(port, `smtp://127.0.0.1:${smtpPort}`);
+  t.after(() => mail.close());
+  const place = await readyPlace(t, port, `smtp://127.0.0.1:${smtpPort}`);
   const token = (await place.run(["token", "create", "--name", "walk", "--role", "publisher"])).out.trim();
   assert.equal((await place.run(["config", "set", "api.requests_per_minute", "100000"])).code, 0);
   const pageId = JSON.parse((await place.run(["page", "show", "--json"])).out).id as string;
@@ -83,5 +84,4 @@ test("kill -9 in the middle of 2,000 letters loses none, and a repeat has the sa
   assert.equal(states.queued, 0);
   assert.equal(states.deferred, 0);
   await server.stop();
-  await mail.close();
 });

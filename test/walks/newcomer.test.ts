@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { emptyPlace, fetchFrom, freePort, readyPlace } from "../support/program.ts";
 
-test("copied alone into an empty folder, with an empty environment, it does everything and leaves nothing elsewhere", async () => {
+test("copied alone into an empty folder, with an empty environment, it does everything and leaves nothing elsewhere", async (t) => {
   const port = await freePort();
-  const place = emptyPlace();
+  const place = emptyPlace(t);
   const before = readdirSync("/tmp");
   const flags = ["--page-name", "Acme", "--host", `http://127.0.0.1:${port}`, "--owner", "olive@example.com", "--yes"];
   const made = await place.run(["init", ...flags]);
@@ -24,7 +24,7 @@ test("copied alone into an empty folder, with an empty environment, it does ever
   assert.equal((await fetchFrom(server.origin, new URL(link).pathname)).status, 200);
   const token = await place.run(["token", "create", "--name", "ci", "--role", "publisher"]);
   assert.match(token.out, /^candor_[\w-]{43}\n$/, "the token alone is on standard output");
-  assert.equal((await place.run(["component", "create", "--name", "API"])).code, 0);
+  assert.equal((await place.run(["component", "create", "API"])).code, 0);
   const opened = await place.run([
     "incident",
     "open",
@@ -60,9 +60,9 @@ test("copied alone into an empty folder, with an empty environment, it does ever
   );
 });
 
-test("each way to start it wrongly ends in one sentence that says what to do, and nothing is lost", async () => {
+test("each way to start it wrongly ends in one sentence that says what to do, and nothing is lost", async (t) => {
   const port = await freePort();
-  const place = await readyPlace(port);
+  const place = await readyPlace(t, port);
   const fails = async (args: string[], words: RegExp, environment = {}) => {
     const ran = await place.run(args, { environment });
     assert.equal(ran.code, 1, `${args.join(" ")}: ${ran.out}${ran.err}`);
@@ -93,14 +93,14 @@ test("each way to start it wrongly ends in one sentence that says what to do, an
 
   const server = await place.serve(port);
   await fails(["serve", "--listen", `127.0.0.1:${await freePort()}`], /Another Candor is using the data folder/);
-  const other = await readyPlace(await freePort());
+  const other = await readyPlace(t, await freePort());
   const taken = await other.run(serve);
   assert.equal(taken.code, 1);
   assert.match(taken.err, /is in use by another program/);
   assert.equal((await fetchFrom(server.origin, "/")).status, 200);
   await server.stop();
 
-  const plain = emptyPlace();
+  const plain = emptyPlace(t);
   mkdirSync(plain.data);
   copyFileSync(join(place.data, "keyring.json"), join(plain.data, "keyring.json"));
   copyFileSync(place.keyFile, plain.keyFile);
@@ -109,14 +109,14 @@ test("each way to start it wrongly ends in one sentence that says what to do, an
   assert.equal(refused.code, 1);
   assert.match(refused.err, /isn't encrypted/);
 
-  const nowhere = emptyPlace();
+  const nowhere = emptyPlace(t);
   const missing = await nowhere.run(serve);
   assert.equal(missing.code, 1);
   assert.match(missing.err, /candor init/);
 });
 
-test("the program can't be steered by NODE_OPTIONS and runs without eval", async () => {
-  const place = emptyPlace();
+test("the program can't be steered by NODE_OPTIONS and runs without eval", async (t) => {
+  const place = emptyPlace(t);
   const ran = await place.run(["--version"], { environment: { NODE_OPTIONS: "--require=/nonexistent.js" } });
   assert.equal(ran.code, 0, ran.err);
   assert.match(ran.out, /^\d+\.\d+\.\d+\n$/);

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fetchFrom, freePort, readyPlace } from "../support/program.ts";
 
-test("none of 40 markers stands in clear in the database, its log, the server's log or any other file", async () => {
+test("none of 40 markers stands in clear in the database, its log, the server's log or any other file", async (t) => {
   const port = await freePort();
-  const place = await readyPlace(port);
+  const place = await readyPlace(t, port);
   const secret = "smtp-password-MARK00";
   const set = await place.run(["config", "set", "mail.smtp_url", "-"], {
     input: `smtp://mark-user:${secret}@127.0.0.1:1\n`,
@@ -21,7 +21,7 @@ test("none of 40 markers stands in clear in the database, its log, the server's 
   markers.push(link.split("/").at(-1) as string);
   for (let index = 0; markers.length < 36; index++) {
     const email = `mark${index}x@marked-example.com`;
-    const added = await place.run(["subscriber", "add", email, "--vouched"]);
+    const added = await place.run(["subscriber", "add", email, "--confirmed"]);
     assert.equal(added.code, 0, added.err);
     markers.push(email);
   }
@@ -72,9 +72,9 @@ test("none of 40 markers stands in clear in the database, its log, the server's 
 
 test("on a full disk the page stays, writing says why, and everything goes on when there is room", {
   skip: canMount(),
-}, async () => {
+}, async (t) => {
   const port = await freePort();
-  const place = await readyPlace(port);
+  const place = await readyPlace(t, port);
   const disk = join(place.folder, "disk");
   mkdirSync(disk);
   execFileSync("mount", ["-t", "tmpfs", "-o", "size=6m,mode=700", "tmpfs", disk]);

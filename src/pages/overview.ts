@@ -5,6 +5,7 @@ import type { Deps } from "../deps.ts";
 import { type Incident, listOpenIncidents, listUpcoming, tellStories, updateById } from "../incidents/stories.ts";
 import { countQueue } from "../mail/ledger.ts";
 import { storyView } from "../statuspage/incident.ts";
+import { worstFirst } from "../statuspage/state.ts";
 import { duration, statusWords } from "../statuspage/words.ts";
 import { countSubscribers } from "../subscribers/subscribers.ts";
 import type { Page } from "./pages.ts";
@@ -22,7 +23,7 @@ export function overview(deps: Deps, page: Page) {
   return {
     title: "Now",
     headline: headline(listOpenIncidents(db, page.id).length, troubled.length),
-    open: view(listOpenIncidents(db, page.id)),
+    open: view(worstFirst(listOpenIncidents(db, page.id))),
     upcoming: view(listUpcoming(db, page.id)),
     held: listAnnouncements(db, { pageId: page.id, limit: 100 })
       .filter((announcement) => announcement.state === "held")

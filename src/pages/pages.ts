@@ -28,13 +28,23 @@ export function createPage(tx: Db | Tx, input: { name: string; timeZone: string;
 
 export function changePage(
   db: Db,
-  input: { pageId: string; name?: string; description?: string; timeZone?: string; supportUrl?: string; now: number; by: Actor },
+  input: {
+    pageId: string;
+    name?: string;
+    description?: string;
+    timeZone?: string;
+    supportUrl?: string;
+    now: number;
+    by: Actor;
+  },
 ): Page {
   const change: Partial<Page> = { updatedAt: input.now };
-  if (input.name !== undefined) change.name = requireText(input.name, { field: "name", what: "a name for the page", most: 100 });
+  if (input.name !== undefined)
+    change.name = requireText(input.name, { field: "name", what: "a name for the page", most: 100 });
   if (input.timeZone !== undefined) change.timeZone = requireTimeZone(input.timeZone);
   if (input.description !== undefined) change.description = optionalText(input.description, "description", 500);
-  if (input.supportUrl !== undefined) change.supportUrl = input.supportUrl.trim() === "" ? null : requireLink(input.supportUrl);
+  if (input.supportUrl !== undefined)
+    change.supportUrl = input.supportUrl.trim() === "" ? null : requireLink(input.supportUrl);
   return db.transaction((tx) => {
     const page = tx.update(pages).set(change).where(eq(pages.id, input.pageId)).returning().get();
     if (!page) throw new UserError("not_found", "There is no such page.");
@@ -97,7 +107,8 @@ export function requireOrigin(text: string): URL {
   } catch {
     throw new UserError("invalid", advice, { field: "host" });
   }
-  const bare = url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
+  const bare =
+    url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
   if (!["http:", "https:"].includes(url.protocol) || !bare || url.hostname === "") {
     throw new UserError("invalid", advice, { field: "host" });
   }
@@ -110,7 +121,9 @@ export function requireTimeZone(text: string): string {
   if (given === "UTC" || given === "Etc/UTC") return "Etc/UTC";
   const match = known.find((zone) => zone.toLowerCase() === given.toLowerCase());
   if (match) return match;
-  const near = known.find((zone) => given !== "" && zone.toLowerCase().includes(given.toLowerCase().replaceAll(" ", "_")));
+  const near = known.find(
+    (zone) => given !== "" && zone.toLowerCase().includes(given.toLowerCase().replaceAll(" ", "_")),
+  );
   throw new UserError(
     "invalid",
     `There is no time zone ${JSON.stringify(given)}. Give an IANA name like ${near ?? "Europe/Berlin"}.`,
@@ -126,7 +139,8 @@ function requireLink(text: string): string {
   } catch {
     throw new UserError("invalid", advice, { field: "support_url" });
   }
-  if (!["http:", "https:", "mailto:"].includes(url.protocol)) throw new UserError("invalid", advice, { field: "support_url" });
+  if (!["http:", "https:", "mailto:"].includes(url.protocol))
+    throw new UserError("invalid", advice, { field: "support_url" });
   return url.href;
 }
 

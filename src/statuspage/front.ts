@@ -5,10 +5,12 @@ import { listIncidents, type Story, tellStories } from "../incidents/stories.ts"
 import type { ComponentStatus, Impact } from "../schema.ts";
 import { type Day, dateOf, drawDays, lastDays, readChanges, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
-import type { PageState } from "./state.ts";
+import { type PageState, worstFirst } from "./state.ts";
 import { duration, formatTime, frame, moment, nameList, statusWords } from "./words.ts";
 
 const pastDays = 7;
+/** Of an open incident; the rest is on its own page. */
+const shownUpdates = 3;
 
 export function frontView(db: Db, state: PageState, now: number) {
   const { page, origin } = state;
@@ -57,7 +59,11 @@ export function frontView(db: Db, state: PageState, now: number) {
     icon: iconOf[state.indicator],
     indicator: state.indicator,
     updated: moment(state.updatedAt, zone),
-    open: state.open.map((story) => storyView(story, { zone, names })),
+    open: worstFirst(state.open).map((story) => {
+      const view = storyView(story, { zone, names });
+      const { updates } = view;
+      return { ...view, updates: updates.slice(0, shownUpdates), earlier: Math.max(0, updates.length - shownUpdates) };
+    }),
     upcoming: state.upcoming.map((story) => storyView(story, { zone, names })),
     groups,
     past: pastView(db, state, { now, names }),

@@ -65,6 +65,11 @@ function indicatorOf(components: Component[], open: Incident[]): Impact {
   return seen.reduce((worst, impact) => (order.indexOf(impact) > order.indexOf(worst) ? impact : worst), "none");
 }
 
+/** What hurts most comes first, then what is newest: the order in which people read. */
+export function worstFirst<T extends Pick<Incident, "impact" | "startedAt">>(list: T[]): T[] {
+  return list.toSorted((a, b) => order.indexOf(b.impact) - order.indexOf(a.impact) || b.startedAt - a.startedAt);
+}
+
 /** The words of Statuspage's API for each indicator. */
 export const indicatorWords: Record<Impact, string> = {
   none: "All Systems Operational",

@@ -76,9 +76,7 @@ for (const scripts of [true, false]) {
       await admin.getByRole("link", { name: "Open an incident" }).first().click();
       await look(admin);
       await admin.getByLabel("Title").fill("Sign-in fails");
-      await admin
-        .getByLabel("Text", { exact: false })
-        .first()
+      await admin.locator("textarea").first()
         .fill("Nobody can sign in. We look into it and write again at noon.");
       await admin.getByLabel("API").selectOption("major_outage");
       await admin.getByRole("button", { name: /review|preview/i }).click();
@@ -99,8 +97,8 @@ for (const scripts of [true, false]) {
       await admin.goto(`${server.origin}/admin`);
       await admin.getByRole("link", { name: "Post an update" }).first().click();
       await look(admin);
-      await admin.getByLabel("Text", { exact: false }).first().fill("It works again.");
-      await admin.getByLabel("Status").first().selectOption("resolved");
+      await admin.locator("textarea").first().fill("It works again.");
+      await admin.getByRole("radio", { name: /^Resolved/ }).check();
       const back = admin.getByLabel(/back to operational/i);
       if ((await back.count()) > 0) await back.first().check();
       await admin.getByRole("button", { name: /review|preview/i }).click();

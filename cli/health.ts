@@ -1,0 +1,52 @@
+/** `candor health`: whether the server answers, for health checks. */
+import type { Command } from "commander";
+import { parseListen } from "../src/config.ts";
+import { UserError } from "../src/errors.ts";
+import { enterHouse, isServed, type Json, type Shared, whereOf } from "./house.ts";
+import { printAs } from "./print.ts";
+
+export function addHealthCommand(program: Command): void {
+  program
+    .command("health")
+    .description("ask the running server whether it is well; exit 1 when it isn't")
+    .option("--url <url>", "where to ask; left out: /healthz at the address that the server listens on")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ candor health
+  $ candor health --url http://127.0.0.1:8080/healthz`,
+    )
+    .action((_own, command: Command) => health(command.optsWithGlobals()));
+}
+
+async function health(options: Shared & { url?: string }): Promise<void> {
+  const url = options.url ?? (await healthUrl(options));
+  let answer: Response;
+  try {
+    answer = await fetch(url, { signal: AbortSignal.timeout(4_000) });
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
+    throw new UserError("not_found", `Nothing answers at ${url} (${cause}).`);
+  }
+  if (!answer.ok) throw new UserError("invalid", `${url} answers ${answer.status}.`);
+  const seen = (await answer.json()) as Json;
+  const letters = seen.mail
+    ? ` ${seen.mail.queued} letters wait${seen.mail.paused ? "; the mail server can't be had" : ""}.`
+    : "";
+  printAs(options, seen, () => `Candor ${seen.version} is well at ${url}.${letters}`);
+}
+
+/** A running server knows where it listens; a wildcard address is asked on the loopback. */
+async function healthUrl(options: Shared): Promise<string> {
+  const { data } = whereOf(options);
+  if (!(await isServed(data)))
+    throw new UserError(
+      "not_found",
+      `No server runs on the data folder ${data}. Start one with: candor serve --data ${data}`,
+    );
+  const setting = await enterHouse(options, (house) => house.call("GET", "/v1/settings/listen"));
+  const { host, port } = parseListen(setting.value) ?? { host: "127.0.0.1", port: 8080 };
+  const asked = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[host] ?? (host.includes(":") ? `[${host}]` : host);
+  return `http://${asked}:${port}/healthz`;
+}

@@ -1,0 +1,66 @@
+/** `candor member`: the people of the team, and their one-time sign-in links. */
+import type { Command } from "commander";
+import { UserError } from "../src/errors.ts";
+import { enterHouse, type Json, type Shared } from "./house.ts";
+import { note, print, printAs, table, time } from "./print.ts";
+
+export function addMemberCommands(program: Command): void {
+  const member = program
+    .command("member")
+    .description("list and add members, make sign-in links")
+    .addHelpText(
+      "after",
+      `
+Roles: owner (everything), page_admin, page_config (branding, domains, components), team (members), publisher (incidents).
+
+Examples:
+  $ candor member add paul@example.com --role publisher
+  $ candor member link paul@example.com`,
+    );
+  member
+    .command("list")
+    .description("every member with their roles")
+    .action((_own, command: Command) => list(command.optsWithGlobals()));
+  member
+    .command("add")
+    .argument("<address>")
+    .description("add a member; hand them a sign-in link afterwards")
+    .option("--role <role>", "a role; repeat it for several (required)", (one: string, before: string[] = []) => [
+      ...before,
+      one,
+    ])
+    .action((address: string, _own, command: Command) => add(address, command.optsWithGlobals()));
+  member
+    .command("link")
+    .argument("<address>")
+    .description("print a link for one sign-in within 30 minutes")
+    .action((address: string, _own, command: Command) => link(address, command.optsWithGlobals()));
+}
+
+async function list(options: Shared): Promise<void> {
+  const rows: Json[] = await enterHouse(options, (house) => house.call("GET", "/v1/members"));
+  const roles = (row: Json) => row.roles.map((one: Json) => one.role).join(", ");
+  printAs(options, rows, () =>
+    table(
+      ["id", "roles", "password", "suspended", "address"],
+      rows.map((row) => [row.id, roles(row), row.has_password, row.suspended, row.email]),
+      "There is no member yet. Run: candor init",
+    ),
+  );
+}
+
+async function add(address: string, options: Shared & { role?: string[] }): Promise<void> {
+  if (!options.role) throw new UserError("invalid", "Say what the member may do: --role publisher");
+  const fields = { email: address, roles: options.role };
+  const row = await enterHouse(options, (house) => house.call("POST", "/v1/members", { member: fields }));
+  printAs(options, row, () => `Added ${row.email}. Hand them a sign-in link: candor member link ${row.email}`);
+}
+
+async function link(address: string, options: Shared): Promise<void> {
+  const row = await enterHouse(options, (house) =>
+    house.call("POST", `/v1/members/${encodeURIComponent(address)}/link`, {}),
+  );
+  if (options.json) return printAs(options, row, () => "");
+  print(row.url);
+  note(`For one sign-in, until ${time(row.expires_at)}.`);
+}

@@ -1,0 +1,110 @@
+/** `candor serve`: the server, until it is told to stop. */
+import { watch } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Command } from "commander";
+import { processEnvironment } from "../src/config.ts";
+import { fromSource, version } from "../src/embedded.ts";
+import { UserError } from "../src/errors.ts";
+import { listPages, originOf } from "../src/pages/pages.ts";
+import { type RunningServer, startServer } from "../src/server.ts";
+import { type Shared, whereOf } from "./house.ts";
+import { note } from "./print.ts";
+
+export function addServeCommand(program: Command): void {
+  program
+    .command("serve")
+    .description("serve the page, the admin and the API, and deliver letters")
+    .option("--listen <addr:port>", "address and port, like 127.0.0.1:8080 or [::]:80; default: the setting listen")
+    .addHelpText(
+      "after",
+      `
+Speaks plain HTTP: put it behind a proxy that holds the certificate, and set trusted_proxies. Stops on SIGTERM and
+SIGINT: letters under way are finished, nothing is lost. A second signal stops at once. Without a terminal, one JSON line
+per event goes to stderr.
+
+Examples:
+  $ candor serve
+  $ candor serve --data /var/lib/candor --key-file /etc/candor.key --listen 127.0.0.1:8080`,
+    )
+    .action((_own, command: Command) => serve(command.optsWithGlobals()));
+}
+
+async function serve(options: Shared & { listen?: string }): Promise<void> {
+  await serveUntilStopped(options, options.listen, (server) => {
+    const [page] = listPages(server.deps.db);
+    if (!page) throw new UserError("not_found", "There is no page yet. Run: candor init");
+    if (!process.stderr.isTTY) return;
+    const links = originOf(server.deps.db, page.id);
+    note(
+      `Candor ${version} serves ${page.name} at ${server.origin}${links === server.origin ? "" : `, for ${links}`}. Stop with Ctrl-C.`,
+    );
+  });
+}
+
+/** @param ready is told of the running server; what it throws stops the server */
+export async function serveUntilStopped(
+  shared: Shared,
+  listen: string | undefined,
+  ready: (server: RunningServer) => void,
+): Promise<void> {
+  const overrides = listen === undefined ? {} : { listen };
+  const write = process.stderr.isTTY ? writeTroubles : (line: string) => void process.stderr.write(line);
+  // Heard from the first moment: who is told to stop while starting stops once it has started.
+  const signal = untilSignal();
+  const server = await startServer({ ...whereOf(shared), environment: processEnvironment(), overrides, write });
+  let stopWatching = () => {};
+  try {
+    ready(server);
+    stopWatching = fromSource ? pressOnChange(server) : stopWatching;
+    await signal;
+  } finally {
+    stopWatching();
+    await server.stop();
+  }
+}
+
+/** npm passes a Ctrl-C on to us that the terminal sent us already: only a later one is a second one. */
+const secondSignalMs = 500;
+
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let first: number | undefined;
+    const heard = () => {
+      first ??= performance.now();
+      resolve();
+      if (performance.now() - first > secondSignalMs) process.exit(1);
+    };
+    process.on("SIGTERM", heard);
+    process.on("SIGINT", heard);
+  });
+}
+
+/** On a terminal, a person reads: only what is wrong is shown, the rest is for log collectors. */
+function writeTroubles(line: string): void {
+  if (/"level":"(warn|error)"/.test(line)) process.stderr.write(line);
+}
+
+/** Partials are read again half a second after they were last read. */
+const settleMs = 600;
+
+/** From source: a changed template shows at the next reload. */
+function pressOnChange(server: RunningServer): () => void {
+  let soon: NodeJS.Timeout | undefined;
+  const press = () => {
+    try {
+      server.deps.press.pressAll();
+    } catch (error) {
+      note(`A template is broken: ${(error as Error).message}`);
+    }
+  };
+  const watcher = watch(join(dirname(process.argv[1] ?? "."), "..", "templates"), { recursive: true }, () => {
+    clearTimeout(soon);
+    soon = setTimeout(press, settleMs);
+  });
+  // A watch that can't be had (too many files are watched) is no reason not to serve.
+  watcher.on("error", () => {});
+  return () => {
+    clearTimeout(soon);
+    watcher.close();
+  };
+}

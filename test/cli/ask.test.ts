@@ -1,0 +1,89 @@
+/** Questions need a terminal; `script` gives one. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { needs } from "../support/need.ts";
+import { foundedPlace } from "./program.ts";
+
+const program = join(import.meta.dirname, "..", "..", "cli", "candor.ts");
+const skip = needs("script");
+
+/** Types each answer once the terminal shows the words before it. */
+function converse(
+  folder: string,
+  words: string[],
+  answers: [after: string, answer: string][],
+): Promise<{ code: number | null; shown: string }> {
+  const quoted = [process.execPath, program, ...words].map((word) => `'${word}'`).join(" ");
+  const child = spawn("script", ["-qec", quoted, "/dev/null"], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, TERM: "dumb", TZ: "UTC" },
+  });
+  let shown = "";
+  let from = 0;
+  const look = (text: string) => {
+    shown += text;
+    const [after, answer] = answers[0] ?? [];
+    const at = after === undefined ? -1 : shown.indexOf(after, from);
+    if (at < 0) return;
+    from = at + (after as string).length;
+    answers.shift();
+    child.stdin.write(`${answer}\n`);
+  };
+  child.stdout.setEncoding("utf8").on("data", look);
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, shown })));
+}
+
+function makeFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "candor-ask-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+test("init asks five things and asks again with the reason", { skip }, async (t) => {
+  const { code, shown } = await converse(
+    makeFolder(t),
+    ["init"],
+    [
+      ["Host name of the page", "not a host"],
+      ["Give a host name like", "status.acme.com"],
+      ["Name of the page [Acme]", ""],
+      ["Your e-mail address [admin@acme.com]", "olive"],
+      ["Give an e-mail address", "olive@acme.com"],
+      ["Mail server", ""],
+      ["Where the key shall lie", "data/key"],
+      ["must lie outside the data folder", "own.key"],
+    ],
+  );
+  assert.equal(code, 0, shown);
+  assert.match(shown, /Acme, https:\/\/status\.acme\.com/);
+  assert.match(shown, /olive@acme\.com/);
+  assert.match(shown, /own\.key/);
+});
+
+test("before people are told on a terminal, a person says yes", { skip }, async (t) => {
+  const place = await foundedPlace(t);
+  await place.run(["component", "create", "API"]);
+  await place.run(["subscriber", "add", "ada@example.com", "--confirmed"]);
+  const open = [
+    "incident",
+    "open",
+    "--title",
+    "It fails",
+    "--component",
+    "api=major_outage",
+    "--body",
+    "Next word soon.",
+  ];
+  const no = await converse(place.folder, open, [["Tell 1 person? [y/N]", "n"]]);
+  assert.equal(no.code, 0);
+  assert.match(no.shown, /Nothing was changed\./);
+  assert.equal((await place.run(["incident", "list", "--json"])).stdout.trim(), "[]");
+  const yes = await converse(place.folder, open, [["Tell 1 person? [y/N]", "y"]]);
+  assert.match(yes.shown, /Opened: http/);
+  const beforehand = await converse(place.folder, [...open, "--yes"], []);
+  assert.doesNotMatch(beforehand.shown, /\[y\/N\]/);
+});

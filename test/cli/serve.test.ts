@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { existsSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { test } from "node:test";
+import { foundedPlace, isOneLine } from "./program.ts";
+
+test("serve answers, says so to a health check, logs one JSON line an event and ends well on SIGTERM", async (t) => {
+  const place = await foundedPlace(t);
+  const origin = `http://127.0.0.1:${place.port}`;
+  const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  assert.equal((await fetch(`${origin}/`)).status, 200);
+  assert.equal(statSync(join(place.data, "candor.sock")).mode & 0o777, 0o600);
+  for (const words of [["health"], ["health", "--url", `${origin}/healthz`]]) {
+    const health = await place.run(words);
+    assert.equal(health.code, 0, health.stderr);
+    assert.match(health.stdout, /is well/);
+  }
+  const outcome = await server.stop("SIGTERM");
+  assert.equal(outcome.code, 0);
+  const events = outcome.stderr
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line).event);
+  assert.deepEqual([events[0], events.at(-1)], ["server.started", "server.stopped"]);
+  assert.equal(existsSync(join(place.data, "candor.sock")), false);
+  const health = await place.run(["health"]);
+  assert.ok(isOneLine(health));
+  assert.match(health.stderr, /No server runs/);
+});
+
+test("serve ends well on SIGINT, also when npm passes it on a second time at once", async (t) => {
+  const place = await foundedPlace(t);
+  const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  server.child.kill("SIGINT");
+  const { code, stderr } = await server.stop("SIGINT");
+  assert.equal(code, 0);
+  assert.match(stderr, /server\.stopped/);
+});
+
+test("a second server on the same folder, and a port in use, are refused in one sentence", async (t) => {
+  const place = await foundedPlace(t);
+  const blocker = createServer().listen(0, "127.0.0.1");
+  t.after(() => blocker.close());
+  await new Promise((resolve) => blocker.once("listening", resolve));
+  const { port } = blocker.address() as { port: number };
+  const inUse = await place.run(["serve", "--listen", `127.0.0.1:${port}`]);
+  assert.ok(isOneLine(inUse), inUse.stderr);
+  assert.match(inUse.stderr, /is in use by another program/);
+
+  await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  const second = await place.run(["serve", "--listen", "127.0.0.1:0"]);
+  assert.ok(isOneLine(second), second.stderr);
+  assert.match(second.stderr, /Another Candor is using the data folder/);
+  assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200, "the first goes on");
+});
+
+test("a server that was killed leaves nothing that keeps commands or the next one out", async (t) => {
+  const place = await foundedPlace(t);
+  const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  await server.stop("SIGKILL");
+  assert.ok(existsSync(join(place.data, "candor.sock")));
+  assert.equal((await place.run(["page", "show"])).code, 0);
+  const next = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  assert.equal((await next.stop()).code, 0);
+});
+
+test("commands wait for each other instead of failing", async (t) => {
+  const place = await foundedPlace(t);
+  const names = ["API", "Checkout", "Search", "Login"];
+  const outcomes = await Promise.all(names.map((name) => place.run(["component", "create", name])));
+  for (const { code, stderr } of outcomes) assert.equal(code, 0, stderr);
+  const list = await place.run(["component", "list", "--json"]);
+  assert.equal(JSON.parse(list.stdout).length, 4);
+});

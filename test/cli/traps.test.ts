@@ -1,0 +1,139 @@
+/** What goes wrong on real machines, and the one sentence that each ends in. */
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
+import { openStore } from "../../src/db.ts";
+import { foundedPlace, isOneLine, makePlace, type Outcome } from "./program.ts";
+
+async function refuses(run: (words: string[]) => Promise<Outcome>, words: string[], sentence: RegExp): Promise<void> {
+  const outcome = await run(words);
+  assert.ok(isOneLine(outcome), `${words.join(" ")}: ${outcome.code} ${outcome.stderr}`);
+  assert.match(outcome.stderr, sentence);
+  assert.equal(outcome.stdout, "");
+}
+
+test("without a data folder every command says how to begin, and makes nothing", async (t) => {
+  const place = makePlace(t);
+  const run = place.shell();
+  for (const words of [
+    ["serve"],
+    ["config", "list"],
+    ["incident", "list"],
+    ["token", "create", "--name", "x", "--role", "publisher"],
+  ]) {
+    await refuses(run, words, /Run: candor init/);
+  }
+  assert.equal(existsSync(place.data), false);
+});
+
+test("a wrong, missing, open or broken key is told apart", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const key = readFileSync(place.keyFile, "utf8");
+  writeFileSync(place.keyFile, `${"0".repeat(64)}\n`);
+  for (const words of [["serve"], ["page", "show"]])
+    await refuses(run, words, /This is the wrong key: .* fingerprint [0-9a-f]{16}/);
+  writeFileSync(place.keyFile, "hunter2");
+  await refuses(run, ["serve"], /doesn't hold a key/);
+  writeFileSync(place.keyFile, key);
+  chmodSync(place.keyFile, 0o644);
+  await refuses(run, ["serve"], /can be read by others\. Run: chmod 600/);
+  rmSync(place.keyFile);
+  await refuses(run, ["serve"], /no key file at .*candor key restore/);
+  await refuses(run, ["serve", "--key-file", "elsewhere.key"], /no key file at elsewhere\.key/);
+});
+
+test("a damaged or missing keyring is refused, and the database left alone", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const path = join(place.data, "keyring.json");
+  const keyring = JSON.parse(readFileSync(path, "utf8"));
+  const before = readFileSync(join(place.data, "candor.db"));
+  writeFileSync(path, "{");
+  await refuses(run, ["serve"], /keyring\.json is damaged: it isn't JSON/);
+  writeFileSync(
+    path,
+    JSON.stringify({ ...keyring, keys: keyring.keys.map((one: any) => ({ ...one, wrapped: "AAAA" })) }),
+  );
+  await refuses(run, ["page", "show"], /is damaged: its db-page key doesn't open/);
+  rmSync(path);
+  await refuses(run, ["serve"], /keyring\.json is missing/);
+  await refuses(run, ["init", "--host", "a.example.com", "--owner", "a@example.com"], /keyring\.json is missing/);
+  assert.deepEqual(readFileSync(join(place.data, "candor.db")), before);
+});
+
+test("a database that isn't encrypted, isn't ours or is newer is refused", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const file = join(place.data, "candor.db");
+  const keys = openKeyring(join(place.data, "keyring.json"), readKeyFile(place.keyFile));
+  const store = openStore({ where: place.data, keys, clock: { now: () => 0 } });
+  store.db.$client
+    .prepare("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('later', 99999999999999)")
+    .run();
+  store.close();
+  await refuses(run, ["serve"], /written by a newer Candor\. Run that version; nothing was changed/);
+  writeFileSync(file, "SQLite format 3\0".padEnd(4096, "\0"));
+  for (const name of ["candor.db-wal", "candor.db-shm"]) rmSync(join(place.data, name), { force: true });
+  await refuses(run, ["serve"], /isn't encrypted/);
+  writeFileSync(file, "x".repeat(8192));
+  await refuses(run, ["serve"], /doesn't open with this keyring/);
+});
+
+test("a listen address that can't be, by flag or variable, names the setting", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  await refuses(run, ["serve", "--listen", "8080"], /listen: Give an address and a port/);
+  await refuses(run, ["serve", "--listen", "127.0.0.1:99999"], /listen: Give an address and a port/);
+  const byVariable = (words: string[]) => place.run(words, { env: { CANDOR_LISTEN: "nowhere" } });
+  await refuses(byVariable, ["serve"], /listen: Give an address and a port/);
+  await refuses(run, ["serve", "--listen", "192.0.2.1:8080"], /can't listen on 192\.0\.2\.1:8080/);
+});
+
+test("a data folder that is a file, or may not be used, is said to be so", async (t) => {
+  const place = makePlace(t);
+  const run = place.shell();
+  writeFileSync(place.data, "");
+  await refuses(run, ["serve"], /isn't a folder/);
+  await refuses(run, ["init", "--host", "a.example.com", "--owner", "a@example.com"], /can't be made|isn't a folder/);
+  rmSync(place.data);
+  mkdirSync(place.data);
+  chmodSync(place.data, 0);
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot) await refuses(run, ["serve"], /can't be used by this user/);
+  chmodSync(place.data, 0o700);
+});
+
+test("a typo in a command, an option, a setting or a component names the nearest", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  await run(["component", "create", "Public API"]);
+  await refuses(run, ["incdent", "list"], /^Unknown command 'incdent'\. Did you mean incident\?$/m);
+  await refuses(run, ["incident", "opne"], /^Unknown command 'opne'\. Did you mean open\?$/m);
+  await refuses(run, ["incident", "open", "--titel", "x"], /^Unknown option '--titel'\. Did you mean --title\?$/m);
+  await refuses(run, ["serve", "now"], /^Too many arguments/);
+  await refuses(
+    run,
+    ["config", "set", "mail.smtp", "x"],
+    /There is no setting "mail\.smtp"\. Did you mean mail\.smtp_url\?/,
+  );
+  await refuses(run, ["config", "get", "lsten"], /Did you mean listen\?/);
+  await refuses(run, ["component", "change", "Pubic API", "--status", "operational"], /Near it: "Public API"/);
+  await refuses(run, ["component", "change", "public api", "--status", "down"], /Give one of these statuses/);
+  await refuses(run, ["page", "show", "--page", "nope"], /There is no such page/);
+});
+
+test("help is an answer, not a mistake", async (t) => {
+  const place = makePlace(t);
+  const run = place.shell();
+  for (const words of [[], ["--help"], ["help", "incident"], ["incident", "open", "--help"]]) {
+    const { code, stdout, stderr } = await run(words);
+    assert.equal(code, 0, words.join(" "));
+    assert.match(stdout, /Usage: candor/);
+    assert.equal(stderr, "");
+  }
+  const { stdout } = await run(["--version"]);
+  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+});

@@ -82,7 +82,7 @@ export const openTales: OpenTale[] = [
       {
         after: 24,
         status: "identified",
-        body: "One customer's receiver answers after 30 seconds instead of at once, and its queue held up others. We gave it a queue of its own; the backlog is going down. Next word by {+30}.",
+        body: "One customer’s receiver answers after 30 seconds instead of at once, and its queue held up others. We gave it a queue of its own; the backlog is going down. Next word by {+30}.",
       },
     ],
   },
@@ -118,7 +118,7 @@ export const upcomingTale: Tale & { daysAhead: number; at: string } = {
     {
       after: 0,
       status: "scheduled",
-      body: "We bring all Postgres instances to the latest minor version. Each restarts once and is unreachable for about 20 seconds. Instances with a standby fail over instead, which takes 5 seconds.\n\nTo choose your own moment before that, press **Upgrade now** on the instance's page.",
+      body: "We bring all Postgres instances to the latest minor version. Each restarts once and is unreachable for about 20 seconds. Instances with a standby fail over instead, which takes 5 seconds.\n\nTo choose your own moment before that, press **Upgrade now** on the instance’s page.",
     },
   ],
 };
@@ -130,7 +130,7 @@ export const pastTales: PastTale[] = [
     title: "Edge network: certificates are renewed",
     ...maintenance("Edge network", {
       announced:
-        "We renew the edge network's certificates, city by city. You should notice nothing. If you pin our intermediate certificate, add the new one from our documentation before.",
+        "We renew the edge network’s certificates, city by city. You should notice nothing. If you pin our intermediate certificate, add the new one from our documentation before.",
       begun: "The renewal has begun.",
       done: "All 14 cities serve the new certificates.",
       days: 7,
@@ -145,13 +145,13 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "Pages of the dashboard take up to 15 seconds. The API and what you run aren't affected. Next word by {+30}.",
+        body: "Pages of the dashboard take up to 15 seconds. The API and what you run aren’t affected. Next word by {+30}.",
         parts: { Dashboard: degraded },
       },
       {
         after: 22,
         status: "identified",
-        body: "A query on the start page reads far more than it needs since this morning's release. We are taking the release back.",
+        body: "A query on the start page reads far more than it needs since this morning’s release. We are taking the release back.",
       },
       {
         after: 38,
@@ -185,7 +185,7 @@ export const pastTales: PastTale[] = [
       {
         after: 88,
         status: "resolved",
-        body: "All builds since {-30} succeeded. Please start those again that failed; they aren't repeated by themselves.",
+        body: "All builds since {-30} succeeded. Please start those again that failed; they aren’t repeated by themselves.",
       },
     ],
   },
@@ -211,13 +211,13 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "A large mailbox provider accepts our mail only slowly. Letters to it are up to an hour late; letters to everybody else aren't affected.",
+        body: "A large mailbox provider accepts our mail only slowly. Letters to it are up to an hour late; letters to everybody else aren’t affected.",
         parts: { "Outgoing e-mail": degraded },
       },
       {
         after: 95,
         status: "monitoring",
-        body: "The provider limited one of our addresses after a customer's account was abused. We closed the account and moved everybody else to other addresses. Delays are under five minutes now.",
+        body: "The provider limited one of our addresses after a customer’s account was abused. We closed the account and moved everybody else to other addresses. Delays are under five minutes now.",
       },
       {
         after: 210,
@@ -240,7 +240,7 @@ export const pastTales: PastTale[] = [
       {
         after: 18,
         status: "identified",
-        body: "A rack lost one of its two power feeds, and its machines didn't all survive the switch. Apps were started elsewhere. We leave that rack empty until it is repaired.",
+        body: "A rack lost one of its two power feeds, and its machines didn’t all survive the switch. Apps were started elsewhere. We leave that rack empty until it is repaired.",
       },
       {
         after: 41,
@@ -269,13 +269,13 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "What was added within the last hour doesn't show in search. Older results are right. Next word by {+45}.",
+        body: "What was added within the last hour doesn’t show in search. Older results are right. Next word by {+45}.",
         parts: { Search: degraded },
       },
       {
         after: 40,
         status: "identified",
-        body: "The indexer stopped on a document that it couldn't read and waited. It now sets such documents aside and goes on.",
+        body: "The indexer stopped on a document that it couldn’t read and waited. It now sets such documents aside and goes on.",
       },
       { after: 70, status: "resolved", body: "The index has caught up. The document that stopped it belonged to us." },
     ],
@@ -302,7 +302,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "Sign-in fails for everybody, by every method. What you run isn't affected, and API tokens work. Next word by {+15}.",
+        body: "Sign-in fails for everybody, by every method. What you run isn’t affected, and API tokens work. Next word by {+15}.",
         parts: { "Sign-in": major, Dashboard: partial },
       },
       {
@@ -319,7 +319,7 @@ export const pastTales: PastTale[] = [
       {
         after: 62,
         status: "resolved",
-        body: "Sign-in works for everybody since {-33}. The certificate was one of two that our expiry alarm didn't know. It knows them both now, and we look for others.",
+        body: "Sign-in works for everybody since {-33}. The certificate was one of two that our expiry alarm didn’t know. It knows them both now, and we look for others.",
       },
     ],
   },
@@ -331,7 +331,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "identified",
-        body: "Since 16:10 about 2 % of webhooks are sent twice, with the same `id`. Receivers that check the `id` notice nothing. We are taking today's change to retries back.",
+        body: "Since 16:10 about 2 % of webhooks are sent twice, with the same `id`. Receivers that check the `id` notice nothing. We are taking today’s change to retries back.",
         parts: { Webhooks: degraded },
       },
       { after: 25, status: "resolved", body: "Each webhook is sent once again. 3,180 were sent twice." },
@@ -347,7 +347,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "Three customers can't resolve their domains. We see nothing wrong on our side and look at what they have in common. Next word by {+30}.",
+        body: "Three customers can’t resolve their domains. We see nothing wrong on our side and look at what they have in common. Next word by {+30}.",
       },
       {
         after: 26,
@@ -364,7 +364,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "Domains added since midnight are served without a certificate, so browsers warn. Domains that were added before aren't affected. Next word by {+45}.",
+        body: "Domains added since midnight are served without a certificate, so browsers warn. Domains that were added before aren’t affected. Next word by {+45}.",
         parts: { "Custom domains": partial },
       },
       {
@@ -399,7 +399,7 @@ export const pastTales: PastTale[] = [
       {
         after: 37,
         status: "identified",
-        body: "Many schedules say 02:00, and one more large customer's did since today. We spread the start within the minute and add workers for the night.",
+        body: "Many schedules say 02:00, and one more large customer’s did since today. We spread the start within the minute and add workers for the night.",
       },
       { after: 58, status: "resolved", body: "Jobs start within five seconds of their time." },
     ],
@@ -449,7 +449,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "identified",
-        body: "Clients behind IPv6 are counted together by network and get 429 answers that they shouldn't. We are correcting the count.",
+        body: "Clients behind IPv6 are counted together by network and get 429 answers that they shouldn’t. We are correcting the count.",
         parts: { "Public API": degraded },
       },
       {
@@ -510,12 +510,12 @@ export const pastTales: PastTale[] = [
   {
     daysAgo: 21,
     at: "08:05",
-    title: "The dashboard shows yesterday's usage",
+    title: "The dashboard shows yesterday’s usage",
     updates: [
       {
         after: 0,
         status: "identified",
-        body: "Usage graphs end at midnight. Bills are made from other numbers and aren't affected. We run the night's count again.",
+        body: "Usage graphs end at midnight. Bills are made from other numbers and aren’t affected. We run the night’s count again.",
         parts: { Dashboard: degraded },
       },
       { after: 52, status: "resolved", body: "The graphs are complete again." },
@@ -543,7 +543,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "Visitors who reach us through Frankfurt see about one in six connections fail. Other cities aren't affected. Next word by {+15}.",
+        body: "Visitors who reach us through Frankfurt see about one in six connections fail. Other cities aren’t affected. Next word by {+15}.",
         parts: { "Edge network": partial },
       },
       {
@@ -586,7 +586,7 @@ export const pastTales: PastTale[] = [
       {
         after: 24,
         status: "identified",
-        body: "Half of the build machines don't come back after their nightly clean-up, because a disk isn't released. We restart them.",
+        body: "Half of the build machines don’t come back after their nightly clean-up, because a disk isn’t released. We restart them.",
       },
       { after: 51, status: "resolved", body: "All machines build, and nothing waits." },
     ],
@@ -599,7 +599,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "investigating",
-        body: "Webhooks to servers that only speak TLS 1.2 fail since this morning's update. They are kept and will be sent. Next word by {+30}.",
+        body: "Webhooks to servers that only speak TLS 1.2 fail since this morning’s update. They are kept and will be sent. Next word by {+30}.",
         parts: { Webhooks: degraded },
       },
       {
@@ -622,7 +622,7 @@ export const pastTales: PastTale[] = [
       {
         after: 0,
         status: "identified",
-        body: "Signing in with Google takes up to 20 seconds, because Google answers us slowly. Passwords and single sign-on aren't affected.",
+        body: "Signing in with Google takes up to 20 seconds, because Google answers us slowly. Passwords and single sign-on aren’t affected.",
         parts: { "Sign-in": degraded },
       },
       { after: 44, status: "resolved", body: "Google answers as fast as usual again." },

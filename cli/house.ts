@@ -2,6 +2,7 @@
  * The one path of every command: the app's own routes. A running server is asked through the socket in its data folder;
  * without one, the command takes the folder's lock and asks the same app in this process.
  */
+import { existsSync } from "node:fs";
 import { request } from "node:http";
 import { createApp } from "../src/app.ts";
 import { type BootOptions, bootOptions, processEnvironment } from "../src/config.ts";
@@ -128,6 +129,8 @@ function askServer(path: string, method: string, target: string, body: unknown):
       const code = error.code ?? "";
       if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "EINVAL", "ENAMETOOLONG"].includes(code))
         return reject(new NotServed());
+      // A closed folder hides its socket too; opening the house says so better.
+      if (code === "EACCES" && !existsSync(path)) return reject(new NotServed());
       if (code === "EACCES" || code === "EPERM") {
         const advice = "Run this as the user that the server runs as.";
         return reject(new UserError("forbidden", `This user may not use ${path} (${code}). ${advice}`));

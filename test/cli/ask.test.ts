@@ -9,7 +9,8 @@ import { needs } from "../support/need.ts";
 import { foundedPlace } from "./program.ts";
 
 const program = join(import.meta.dirname, "..", "..", "cli", "candor.ts");
-const skip = needs("script");
+const terminal = "script";
+const skip = needs(terminal);
 
 /** Types each answer once the terminal shows the words before it. */
 function converse(
@@ -18,7 +19,7 @@ function converse(
   answers: [after: string, answer: string][],
 ): Promise<{ code: number | null; shown: string }> {
   const quoted = [process.execPath, program, ...words].map((word) => `'${word}'`).join(" ");
-  const child = spawn("script", ["-qec", quoted, "/dev/null"], {
+  const child = spawn(terminal, ["-qec", quoted, "/dev/null"], {
     cwd: folder,
     env: { PATH: process.env.PATH, TERM: "dumb", TZ: "UTC" },
   });

@@ -44,6 +44,9 @@ export function createApp(deps: Deps): Hono<Env> {
   app.use((c, next) => resolveHost(deps, c, next));
   app.use(async (c, next) => {
     await next();
+    c.res.headers.set("x-content-type-options", "nosniff");
+    // What isn't pressed was made for one reader; errors too, which may hold what somebody typed.
+    if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
     if (c.req.path.startsWith("/v1/")) return;
     for (const [name, value] of headerPairs(htmlHeaders(c.get("host").origin))) {
       if (!c.res.headers.has(name)) c.res.headers.set(name, value);
@@ -94,7 +97,8 @@ export function programRoutes(deps: Deps): Route[] {
 
 /** Statuspage's clients write Manage paths with and without `.json`. */
 function withoutJson(c: Ctx): string | undefined {
-  if (!c.req.path.startsWith("/v1/") || !c.req.path.endsWith(".json")) return undefined;
+  // Once: a path of a thousand `.json` would come back here a thousand times.
+  if (!c.req.path.startsWith("/v1/") || !/(?<!\.json)\.json$/.test(c.req.path)) return undefined;
   const url = new URL(c.req.url);
   url.pathname = url.pathname.slice(0, -".json".length);
   return url.href;

@@ -3,7 +3,7 @@
  * plaintext file; the key call never fails; URI names carry secrets into file names; temporary files spill plaintext;
  * ATTACH inherits; the migrator deletes children when foreign keys are on; two processes share one WAL.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
@@ -48,6 +48,8 @@ export function openStore(input: {
     if (where) refusePlaintext(file);
     const client = new Database(file, nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {});
     try {
+      // SQLite gives the log and its index the mode of the database.
+      for (const path of where ? [file, `${file}-wal`, `${file}-shm`] : []) closeToOthers(path);
       // The encrypting build takes no key for a database in memory, which leaves nothing on disk either.
       if (where) unlock(client, secret, file);
       client.pragma("journal_mode=WAL", { simple: true });
@@ -59,6 +61,7 @@ export function openStore(input: {
       const db = drizzle(client, { schema }) as Db;
       const snapshot = (target: string) => {
         client.prepare("VACUUM INTO ?").run(target);
+        closeToOthers(target);
         refusePlaintext(target);
       };
       migrate(db, input.migrations ?? ownMigrations, (from) => where && snapshotBefore(where, snapshot, from, clock));
@@ -94,6 +97,8 @@ function takeLock(where: string): () => void {
     ...(nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {}),
   });
   try {
+    // Whoever may read the file may lock it, and keep us from starting.
+    closeToOthers(join(where, "lock"));
     lock.pragma("journal_mode=MEMORY", { simple: true });
     lock.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -102,6 +107,11 @@ function takeLock(where: string): () => void {
     throw asUserError(error, join(where, "lock"));
   }
   return () => lock.close();
+}
+
+/** The folder may have been there before us and be open to everybody on the machine. */
+function closeToOthers(path: string): void {
+  if (process.platform !== "win32" && existsSync(path)) chmodSync(path, 0o600);
 }
 
 export class FolderInUse extends UserError {

@@ -31,14 +31,14 @@ export type Ctx = Context<Env>;
 
 /**
  * Who may enter a route. `anyone`: no cookie is read. `link`: whoever has the link in the path; the rule checks it.
- * `member`: a signed-in member, with the role on the request's page where one is named. `program`: an API token with the
+ * `member`: a signed-in member, with the role (or `any`) on the request's page where one is named. `program`: an API token with the
  * role, or the operator. `operator`: the UNIX socket alone.
  */
 export type Enter =
   | { who: "link" | "operator" }
   /** `fromAnySite`: a page elsewhere may send it from the visitor's browser; no cookie of ours is involved. */
   | { who: "anyone"; fromAnySite?: true }
-  | { who: "member"; role?: Role }
+  | { who: "member"; role?: Role | "any" }
   | { who: "program"; role: Role | "any" };
 
 export type Route = {
@@ -102,10 +102,15 @@ export async function readText(c: Ctx): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   if (c.req.raw.body) {
-    for await (const chunk of c.req.raw.body as unknown as AsyncIterable<Uint8Array>) {
-      size += chunk.byteLength;
-      if (size > mostBody) throw tooLarge;
-      chunks.push(chunk);
+    try {
+      for await (const chunk of c.req.raw.body as unknown as AsyncIterable<Uint8Array>) {
+        size += chunk.byteLength;
+        if (size > mostBody) throw tooLarge;
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw new UserError("invalid", "The request broke off. Send it again.");
     }
   }
   try {

@@ -316,6 +316,8 @@ export const subscribers = sqliteTable(
   (t) => [
     uniqueIndex("subscribers_address").on(t.pageId, t.channel, t.addressIndex),
     index("subscribers_state").on(t.pageId, t.state, t.seq),
+    // Counts the audience of 100,000 without touching a row.
+    index("subscribers_audience").on(t.pageId, t.state, t.wholePage),
   ],
 );
 

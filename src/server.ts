@@ -1,7 +1,7 @@
 /** Boot order from top to bottom; `stop` goes the same way back. */
 import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import { BlockList, isIPv4 } from "node:net";
+import { BlockList, isIP, isIPv4 } from "node:net";
 import { join } from "node:path";
 import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
@@ -135,18 +135,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const app = createApp(house);
     press.pressAll();
     const pauses = watchPauses();
-    const health: RequestListener = (_request, response) => {
-      const mail = house.mailer.state();
-      const body = JSON.stringify({
-        ok: true,
-        version,
-        mail: { queued: mail.queued, paused: mail.paused !== undefined },
-        worstPauseMs: pauses.worstMs(),
-      });
-      response
-        .writeHead(200, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" })
-        .end(body);
-    };
+    const health = createHealth(house, pauses);
     const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
     const visitors = lazyListener((request, incoming) =>
       app.fetch(request, { peer: peerOf(incoming, proxies), operator: false }),
@@ -167,6 +156,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
 
     const web = createServer(limits, createEdge({ press, app: visitors, health }));
     servers.push(web);
+    web.setTimeout(stalledMs);
     const address = parseListen(config.text("listen")) as { host: string; port: number };
     await listen(web, address);
     web.on("clientError", (_error, client) => {
@@ -202,6 +192,28 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   }
 }
 
+/** Anybody may ask, as often as they like: the queue is counted once a second, and an unreadable database is an answer. */
+function createHealth(house: Deps, pauses: { worstMs(): number }): RequestListener {
+  let known = { status: 503, mail: {}, until: 0 };
+  const look = () => {
+    const until = performance.now() + 1_000;
+    try {
+      const { queued, paused } = house.mailer.state();
+      known = { status: 200, mail: { queued, paused: paused !== undefined }, until };
+    } catch (error) {
+      house.log.error("health.failed", { error });
+      known = { status: 503, mail: {}, until };
+    }
+  };
+  return (_request, response) => {
+    if (performance.now() >= known.until) look();
+    const { status, mail } = known;
+    response
+      .writeHead(status, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" })
+      .end(JSON.stringify({ ok: status === 200, version, mail, worstPauseMs: pauses.worstMs() }));
+  };
+}
+
 /**
  * The bridge from node to the app pulls in node's whole fetch, which a page from memory never needs: it is loaded once the
  * server listens, so that the first visitor isn't kept waiting for it.
@@ -229,6 +241,9 @@ const limits = {
   maxHeaderSize: 16_384,
 };
 
+/** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
+const stalledMs = 30_000;
+
 type PeerRequest = { socket: { remoteAddress?: string | undefined }; headers: IncomingMessage["headers"] };
 
 /** Who is connected; behind a trusted proxy, the last address in X-Forwarded-For that isn't one of ours. */
@@ -239,9 +254,15 @@ export function peerOf(request: PeerRequest, proxies: BlockList): string {
   if (!direct || !trusted(direct)) return direct;
   const chain = String(request.headers["x-forwarded-for"] ?? "")
     .split(",")
-    .map((part) => plain(part.trim()))
+    .map((part) => plain(withoutPort(part.trim())))
     .filter((part) => part !== "");
-  return chain.toReversed().find((address) => !trusted(address)) ?? direct;
+  const nearest = chain.toReversed().find((address) => !trusted(address)) ?? direct;
+  return isIP(nearest) ? nearest : direct;
+}
+
+/** Some proxies name the port too; it changes with every connection, and limits would count each as a network. */
+function withoutPort(address: string): string {
+  return /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1] ?? address;
 }
 
 function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {

@@ -217,7 +217,8 @@ export function requireStatus(text: string, field = "status"): ComponentStatus {
   return status;
 }
 
-function fillGroup(tx: Tx, group: ComponentGroup, componentIds: string[]): void {
+function fillGroup(tx: Tx, group: ComponentGroup, given: string[]): void {
+  const componentIds = [...new Set(given)];
   for (const id of componentIds) findComponent(tx, { pageId: group.pageId, id });
   tx.update(components).set({ groupId: null }).where(eq(components.groupId, group.id)).run();
   if (componentIds.length > 0) tx.update(components).set({ groupId: group.id }).where(inArray(components.id, componentIds)).run();
@@ -246,6 +247,16 @@ function describe(text: string | null | undefined): string | null {
 }
 
 function requireDate(text: string): string {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`))) return text;
+  // Date.parse would take the 31st of February, on which no page can be drawn.
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && isDay(text)) return text;
   throw new UserError("invalid", "Give a date like 2026-01-31.", { field: "start_date" });
+}
+
+function isDay(text: string): boolean {
+  try {
+    Temporal.PlainDate.from(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

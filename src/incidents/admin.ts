@@ -126,7 +126,10 @@ export function incidentAdmin(deps: Deps): Route[] {
       method: "GET",
       path: "/admin/incidents/:id/updates",
       enter,
-      run: (c) => seeOther(c, `/admin/incidents/${c.req.param("id")}`),
+      run: (c) => {
+        const { id } = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
+        return seeOther(c, `/admin/incidents/${id}`);
+      },
     },
     ...editRoutes(deps, desk),
   ];

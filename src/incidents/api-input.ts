@@ -67,8 +67,13 @@ function backfillDate(fields: BodyRecord, timeZone: string): number | undefined 
   const text = takeClearable(fields, "backfill_date");
   if (!text || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return text ? takeTime(fields, "backfill_date") : undefined;
   try {
-    return startOfDay(text, timeZone);
+    const at = startOfDay(text, timeZone);
+    // The history has a page for each month since the first incident: a year 1 would make 24,000.
+    if (at >= 0) return at;
   } catch {
-    throw new UserError("invalid", "Give backfill_date as a date like 2026-01-31.", { field: "backfill_date" });
+    // Said below.
   }
+  throw new UserError("invalid", "Give backfill_date as a date since 1970, like 2026-01-31.", {
+    field: "backfill_date",
+  });
 }

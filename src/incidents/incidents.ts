@@ -15,14 +15,21 @@ import {
   type Impact,
   type IncidentStatus,
   incidentComponents,
-  incidents,
   incidentStatuses,
+  incidents,
   incidentUpdates,
   updateComponents,
   updateRevisions,
 } from "../schema.ts";
 import { requireLines, requireText } from "../text.ts";
-import { componentIdsOf, findIncident, findUpdate, type Incident, type IncidentUpdate, listOpenIncidents } from "./stories.ts";
+import {
+  componentIdsOf,
+  findIncident,
+  findUpdate,
+  type Incident,
+  type IncidentUpdate,
+  listOpenIncidents,
+} from "./stories.ts";
 
 export const statusesOf = {
   incident: ["investigating", "identified", "monitoring", "resolved"],
@@ -129,7 +136,8 @@ export function postUpdate(db: Db, input: PostUpdate): { incident: Incident; upd
 function writeUpdate(
   tx: Tx,
   incident: Incident,
-  input: Doing & Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
+  input: Doing &
+    Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
 ): IncidentUpdate {
   const { pageId, now } = input;
   const body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
@@ -155,14 +163,17 @@ function writeUpdate(
       })
     : setStatuses(tx, { pageId, statuses: input.components, now });
   if (affected.length > 0) {
-    tx.insert(updateComponents).values(affected.map((row) => ({ updateId: update.id, ...row }))).run();
+    tx.insert(updateComponents)
+      .values(affected.map((row) => ({ updateId: update.id, ...row })))
+      .run();
     joinComponents(tx, { pageId, incidentId: incident.id, componentIds: affected.map((row) => row.componentId) });
   }
   const over = ["resolved", "completed"].includes(input.status);
   tx.update(incidents)
     .set({
       status: input.status,
-      impact: incident.impactOverride ?? worstImpact([incident.impact, ...affected.map((row) => impactOf[row.newStatus])]),
+      impact:
+        incident.impactOverride ?? worstImpact([incident.impact, ...affected.map((row) => impactOf[row.newStatus])]),
       monitoringAt: input.status === "monitoring" ? (incident.monitoringAt ?? now) : incident.monitoringAt,
       resolvedAt: over ? (incident.resolvedAt ?? (incident.backfilled ? input.displayAt : now)) : null,
       updatedAt: now,
@@ -177,7 +188,7 @@ function writeUpdate(
 }
 
 function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; componentIds: string[] }): void {
-  for (const componentId of input.componentIds) {
+  for (const componentId of new Set(input.componentIds)) {
     findComponent(tx, { pageId: input.pageId, id: componentId });
     tx.insert(incidentComponents).values({ incidentId: input.incidentId, componentId }).onConflictDoNothing().run();
   }
@@ -185,7 +196,10 @@ function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; com
 
 /** A maintenance's own impact says nothing about severity, so anything a component shows outranks it. */
 function worstImpact(seen: Impact[]): Impact {
-  return seen.reduce((worst, impact) => (severity.indexOf(impact) > severity.indexOf(worst) ? impact : worst), "none" as Impact);
+  return seen.reduce(
+    (worst, impact) => (severity.indexOf(impact) > severity.indexOf(worst) ? impact : worst),
+    "none" as Impact,
+  );
 }
 
 /** Changes the incident without a word to anybody. */
@@ -212,7 +226,9 @@ export function changeIncident(
     if (input.scheduledFor !== undefined) change.scheduledFor = input.scheduledFor;
     if (input.scheduledUntil !== undefined) change.scheduledUntil = input.scheduledUntil;
     if (incident.kind === "incident" && (input.scheduledFor ?? input.scheduledUntil) !== undefined) {
-      throw new UserError("conflict", "This is an incident, not a maintenance: it can't be scheduled.", { field: "scheduled_for" });
+      throw new UserError("conflict", "This is an incident, not a maintenance: it can't be scheduled.", {
+        field: "scheduled_for",
+      });
     }
     if (incident.kind === "maintenance") {
       requireSchedule({
@@ -297,7 +313,9 @@ export function recoveryOf(db: Db | Tx, incident: Incident): Record<string, Comp
   const recovery: Record<string, ComponentStatus> = {};
   for (const componentId of mine) {
     const held = others.find((other) => componentIdsOf(db, other.id).includes(componentId));
-    recovery[componentId] = held ? findComponent(db, { pageId: incident.pageId, id: componentId }).status : "operational";
+    recovery[componentId] = held
+      ? findComponent(db, { pageId: incident.pageId, id: componentId }).status
+      : "operational";
   }
   return recovery;
 }

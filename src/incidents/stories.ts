@@ -97,6 +97,16 @@ export function listIncidents(
     .all();
 }
 
+export function listIncidentIds(db: Db | Tx, pageId: string): string[] {
+  const rows = db
+    .select({ id: incidents.id })
+    .from(incidents)
+    .where(eq(incidents.pageId, pageId))
+    .orderBy(desc(incidents.startedAt))
+    .all();
+  return rows.map((row) => row.id);
+}
+
 export type Story = Incident & { updates: (IncidentUpdate & { affected: Affected[] })[]; componentIds: string[] };
 
 /** Incidents with their updates (newest first) and components, in three queries however many they are. */
@@ -140,11 +150,20 @@ export function tellStory(db: Db | Tx, input: { pageId: string; id: string }): S
 }
 
 export function listRevisions(db: Db, updateId: string) {
-  return db.select().from(updateRevisions).where(eq(updateRevisions.updateId, updateId)).orderBy(desc(updateRevisions.id)).all();
+  return db
+    .select()
+    .from(updateRevisions)
+    .where(eq(updateRevisions.updateId, updateId))
+    .orderBy(desc(updateRevisions.id))
+    .all();
 }
 
 export function lastChangeOf(db: Db | Tx, pageId: string): number {
-  const row = db.select({ at: max(incidents.updatedAt) }).from(incidents).where(eq(incidents.pageId, pageId)).get();
+  const row = db
+    .select({ at: max(incidents.updatedAt) })
+    .from(incidents)
+    .where(eq(incidents.pageId, pageId))
+    .get();
   return row?.at ?? 0;
 }
 

@@ -50,7 +50,7 @@ export function pageAdmin(deps: Deps): Route[] {
     return goOn(c, "/admin/settings", "changed");
   };
 
-  const member = { who: "member" } as const;
+  const member = { who: "member", role: "any" } as const;
   return [
     {
       method: "GET",

@@ -9,7 +9,7 @@ import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import { asset, assetNames } from "../embedded.ts";
 import { UserError } from "../errors.ts";
-import { findIncident, listIncidents, tellStory } from "../incidents/stories.ts";
+import { findIncident, listIncidentIds, tellStory } from "../incidents/stories.ts";
 import type { Log } from "../log.ts";
 import { findPage, listHosts, listPages, originOf } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
@@ -23,12 +23,13 @@ import { frame, missingView, subscribeView } from "./words.ts";
 
 export type Pressed = {
   etag: string;
-  identity: Buffer;
-  gzip: Buffer;
-  /** Raw header lists for node's writeHead, by what is answered. */
-  headers: { identity: string[]; gzip: string[]; notModified: string[] };
-  api: boolean;
+  /** Body and raw header list for node's writeHead. The smaller one is made when it is first asked for, and kept. */
+  identity: Encoded;
+  gzip(): Encoded;
+  notModified: string[];
 };
+
+type Encoded = { headers: string[]; body: Buffer };
 
 export type Press = {
   /** The pressed answer for a host's name and a path without query; undefined when there is none. */
@@ -49,7 +50,14 @@ export type Press = {
 };
 
 /** `complete`: the long past is pressed as well, so that a path that isn't here is nowhere. */
-type Shelf = { pages: Map<string, Pressed>; missing: Pressed; validUntil: number; complete: boolean };
+type Shelf = {
+  pages: Map<string, Pressed>;
+  missing: Pressed | undefined;
+  validUntil: number;
+  complete: boolean;
+  /** Presses what stands beside the front page; undefined once that is done. */
+  rest: (() => void) | undefined;
+};
 
 export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log }): Press {
   const { db, render, clock, log } = input;
@@ -88,31 +96,45 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     return view && html("public/history", view, origin);
   };
 
-  const pressFront = (pageId: string, known: Map<string, Pressed>): Shelf => {
+  /** For whom no caller catches: what can't be pressed must not end the process, and with it what is pressed already. */
+  const tryPressing = (pageId: string, path: string): Pressed | undefined => {
+    try {
+      return pressOne(pageId, path);
+    } catch (error) {
+      log.error("page.press_failed", { pageId, error });
+      return undefined;
+    }
+  };
+
+  /** The front page at once, everything that changes with it by `rest`: at the start the first visitor waits for neither. */
+  const shelve = (pageId: string, known: Map<string, Pressed>): Shelf => {
     const now = clock.now();
     const state = readState(db, pageId);
     const { page, origin } = state;
-    const pages = new Map(known);
-    pages.set("/", html("public/front", frontView(db, state, now), origin));
-    const month = dateOf(now, page.timeZone).slice(0, 7);
-    const history = historyView(db, { page, origin, month, now });
-    if (history) pages.set("/history", html("public/history", history, origin));
-    pages.set("/subscribe", html("public/subscribe", subscribeView(state), origin));
-    pages.set("/subscribe/sent", html("public/sent", { ...frame(page, origin), title: "Check your inbox" }, origin));
-    pages.set("/unsubscribed", html("public/left", { ...frame(page, origin), title: "You have left" }, origin));
-    for (const [path, document] of Object.entries(apiDocuments(db, state))) {
-      pages.set(
-        path,
-        pressed(Buffer.from(JSON.stringify(document)), "application/json; charset=utf-8", apiHeaders(origin), true),
-      );
-    }
-    const tomorrow = Temporal.PlainDate.from(dateOf(now, page.timeZone)).add({ days: 1 }).toString();
-    return {
+    const today = dateOf(now, page.timeZone);
+    const tomorrow = Temporal.PlainDate.from(today).add({ days: 1 }).toString();
+    const pages = new Map(known).set("/", html("public/front", frontView(db, state, now), origin));
+    const shelf: Shelf = {
       pages,
-      missing: html("public/missing", missingView(page, origin), origin),
+      missing: undefined,
       validUntil: startOfDay(tomorrow, page.timeZone),
       complete: false,
+      rest: undefined,
     };
+    shelf.rest = () => {
+      shelf.rest = undefined;
+      const history = historyView(db, { page, origin, month: today.slice(0, 7), now });
+      if (history) pages.set("/history", html("public/history", history, origin));
+      pages.set("/subscribe", html("public/subscribe", subscribeView(state), origin));
+      pages.set("/subscribe/sent", html("public/sent", { ...frame(page, origin), title: "Check your inbox" }, origin));
+      pages.set("/unsubscribed", html("public/left", { ...frame(page, origin), title: "You have left" }, origin));
+      shelf.missing = html("public/missing", missingView(page, origin), origin);
+      for (const [path, document] of Object.entries(apiDocuments(db, state))) {
+        const body = Buffer.from(JSON.stringify(document));
+        pages.set(path, pressed(body, "application/json; charset=utf-8", apiHeaders(origin)));
+      }
+    };
+    return shelf;
   };
 
   const forget = (pages: Map<string, Pressed>, pageId: string, incidentId: string) => {
@@ -129,17 +151,21 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
 
   /** The long past: a few milliseconds of work per turn of the event loop. */
   const warm = () => {
-    const paths = listPages(db).flatMap((page) => {
-      const incidents = listIncidents(db, { pageId: page.id, limit: 10_000 }).map((row) => `/incidents/${row.id}`);
-      const months = historyMonths(db, page, clock.now()).map((month) => `/history/${month}`);
-      return [...incidents, ...months].map((path) => ({ pageId: page.id, path }));
-    });
+    let paths: { pageId: string; path: string }[] | undefined;
+    const list = () =>
+      listPages(db).flatMap((page) => {
+        const incidents = listIncidentIds(db, page.id).map((id) => `/incidents/${id}`);
+        const months = historyMonths(db, page, clock.now()).map((month) => `/history/${month}`);
+        return [...incidents, ...months].map((path) => ({ pageId: page.id, path }));
+      });
     const step = () => {
       const began = performance.now();
+      for (const shelf of shelves.values()) shelf.rest?.();
+      paths ??= list();
       for (let next = paths.shift(); next; next = paths.shift()) {
         const shelf = shelves.get(next.pageId);
         if (shelf && !shelf.pages.has(next.path)) {
-          const one = pressOne(next.pageId, next.path);
+          const one = tryPressing(next.pageId, next.path);
           if (one) shelf.pages.set(next.path, one);
         }
         if (performance.now() - began > 5) break;
@@ -156,7 +182,8 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     // A change of names shows in every old page; they are pressed again on demand and in idle moments.
     const kept = incidentId ? new Map(known) : new Map<string, Pressed>();
     if (incidentId) forget(kept, pageId, incidentId);
-    const shelf = pressFront(pageId, kept);
+    const shelf = shelve(pageId, kept);
+    shelf.rest?.();
     if (incidentId) {
       const one = pressOne(pageId, `/incidents/${incidentId}`);
       if (one) shelf.pages.set(`/incidents/${incidentId}`, one);
@@ -171,17 +198,22 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       const pageId = hosts.get(host);
       if (!pageId) return undefined;
       const shelf = shelves.get(pageId);
+      if (path !== "/") shelf?.rest?.();
       const found = shelf?.pages.get(path) ?? assets.byPath.get(path);
       if (found || !shelf || shelf.complete) return found;
-      const one = pressOne(pageId, path);
+      const one = tryPressing(pageId, path);
       if (one) shelf.pages.set(path, one);
       return one;
     },
-    missing: (host) => shelves.get(hosts.get(host) ?? "")?.missing,
+    missing: (host) => {
+      const shelf = shelves.get(hosts.get(host) ?? "");
+      shelf?.rest?.();
+      return shelf?.missing;
+    },
     press,
     pressAll: () => {
       hosts = new Map(listHosts(db).map((host) => [host.name, host.pageId]));
-      for (const page of listPages(db)) shelves.set(page.id, pressFront(page.id, new Map()));
+      for (const page of listPages(db)) shelves.set(page.id, shelve(page.id, new Map()));
       warm();
     },
     pressNewDay: () => {
@@ -218,20 +250,22 @@ function pressAssets(): { byPath: Map<string, Pressed>; paths: Record<string, st
   return { byPath, paths };
 }
 
-function pressed(identity: Buffer, type: string, headers: string[], api = false): Pressed {
-  const gzip = gzipSync(identity);
-  const etag = `"${createHash("sha256").update(identity).digest("base64url").slice(0, 22)}"`;
+function pressed(body: Buffer, type: string, headers: string[]): Pressed {
+  const etag = `"${createHash("sha256").update(body).digest("base64url").slice(0, 22)}"`;
   const lasting = ["etag", etag, "vary", "accept-encoding", ...headers];
+  const encoded = (bytes: Buffer, how: string[]): Encoded => ({
+    body: bytes,
+    headers: ["content-type", type, ...how, "content-length", String(bytes.length), ...lasting],
+  });
+  let gzip: Encoded | undefined;
   return {
     etag,
-    identity,
-    gzip,
-    api,
-    headers: {
-      identity: ["content-type", type, "content-length", String(identity.length), ...lasting],
-      gzip: ["content-type", type, "content-encoding", "gzip", "content-length", String(gzip.length), ...lasting],
-      notModified: lasting,
+    identity: encoded(body, []),
+    gzip: () => {
+      gzip ??= encoded(gzipSync(body), ["content-encoding", "gzip"]);
+      return gzip;
     },
+    notModified: lasting,
   };
 }
 

@@ -16,9 +16,9 @@ export function answerPressed(
 export function answerWith(found: Pressed, headers: IncomingHttpHeaders): Answer {
   const known = headers["if-none-match"];
   if (known !== undefined && matches(known, found.etag))
-    return { status: 304, headers: found.headers.notModified, body: undefined };
-  const encoding = takesGzip(headers["accept-encoding"]) ? "gzip" : "identity";
-  return { status: 200, headers: found.headers[encoding], body: found[encoding] };
+    return { status: 304, headers: found.notModified, body: undefined };
+  const { headers: list, body } = takesGzip(headers["accept-encoding"]) ? found.gzip() : found.identity;
+  return { status: 200, headers: list, body };
 }
 
 /** Weak comparison, as If-None-Match asks for (RFC 9110, 13.1.2). */
@@ -27,8 +27,15 @@ function matches(header: string, etag: string): boolean {
   return header.split(",").some((part) => part.trim().replace(/^W\//, "") === etag);
 }
 
-/** RFC 9110, 12.5.3: gzip is named, or everything is, and not with weight zero. */
+/**
+ * RFC 9110, 12.5.3: gzip is named, or everything is, and not with weight zero. Cut and compared, not matched: a pattern
+ * that backtracks over 16 kB of header would hold up everybody.
+ */
 function takesGzip(header: string | string[] | undefined): boolean {
   if (typeof header !== "string") return false;
-  return header.split(",").some((part) => /^\s*(?:gzip|\*)\s*(?:;\s*q=(?:1(?:\.0*)?|0\.\d*[1-9]\d*))?\s*$/i.test(part));
+  return header.split(",").some((part) => {
+    const [coding = "", weight] = part.split(";", 2).map((word) => word.trim().toLowerCase());
+    if (coding !== "gzip" && coding !== "*") return false;
+    return weight === undefined || (weight.startsWith("q=") && Number(weight.slice(2)) > 0);
+  });
 }

@@ -5,7 +5,7 @@
 import { listComponents, listGroups } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
-import { type Ctx, type Form, readForm, readText, type Route, seeOther } from "../http.ts";
+import { type Ctx, type Form, type Route, readForm, readText, seeOther } from "../http.ts";
 import { frame, subscribeView } from "../statuspage/words.ts";
 import { networkOf } from "./network.ts";
 import {
@@ -35,7 +35,8 @@ export function subscriberPublic(deps: Deps): Route[] {
     const state = { page: c.get("page"), origin: c.get("host").origin };
     return subscribeView({ ...state, components: listComponents(db, id), groups: listGroups(db, id) });
   };
-  const byToken = (c: Ctx) => findByManageLink(db, { pageId: c.get("page").id, token: c.req.param("token") ?? "", keys });
+  const byToken = (c: Ctx) =>
+    findByManageLink(db, { pageId: c.get("page").id, token: c.req.param("token") ?? "", keys });
   const leave = (subscriber: Subscriber) => {
     unsubscribe(db, { subscriber, now: clock.now(), by: { kind: "subscriber", id: subscriber.id } });
   };
@@ -45,7 +46,11 @@ export function subscriberPublic(deps: Deps): Route[] {
     const most = config.number("subscribe.per_network_per_hour");
     const wish = wishFrom(form);
     try {
-      deps.limits.take(`subscribe|${networkOf(c.env.peer)}`, { most, perMs: hour }, "Too many subscriptions came from your network. Try again later.");
+      deps.limits.take(
+        `subscribe|${networkOf(c.env.peer)}`,
+        { most, perMs: hour },
+        "Too many subscriptions came from your network. Try again later.",
+      );
       // A field that people don't see: who fills it in is a program, and learns nothing.
       if (form.one("website") === "") {
         requestSubscription(db, { pageId: c.get("page").id, address: form.one("email"), wish, keys, now: clock.now() });
@@ -54,7 +59,12 @@ export function subscriberPublic(deps: Deps): Route[] {
       return seeOther(c, "/subscribe/sent");
     } catch (error) {
       if (!(error instanceof UserError) || error.fault === "too_many") throw error;
-      const view = { ...withChoices(c), ...wishView(withChoices(c), wish), email: form.one("email"), error: errorView(error) };
+      const view = {
+        ...withChoices(c),
+        ...wishView(withChoices(c), wish),
+        email: form.one("email"),
+        error: errorView(error),
+      };
       return page(c, "public/subscribe", view, 422);
     }
   };
@@ -94,7 +104,14 @@ export function subscriberPublic(deps: Deps): Route[] {
       if (!(error instanceof UserError) || error.fault !== "invalid") throw error;
       const choices = withChoices(c);
       const address = addressOf(keys, subscriber);
-      const view = { ...choices, ...wishView(choices, wish), title: "Your subscription", address, token: c.req.param("token"), error: errorView(error) };
+      const view = {
+        ...choices,
+        ...wishView(choices, wish),
+        title: "Your subscription",
+        address,
+        token: c.req.param("token"),
+        error: errorView(error),
+      };
       return page(c, "public/subscription", view, 422);
     }
   };
@@ -112,7 +129,11 @@ export function subscriberPublic(deps: Deps): Route[] {
       run: (c) => {
         const subscriber = byToken(c);
         if (subscriber.state === "unsubscribed") return seeOther(c, "/unsubscribed");
-        return page(c, "public/leave", { title: "Leave", token: c.req.param("token"), address: addressOf(keys, subscriber) });
+        return page(c, "public/leave", {
+          title: "Leave",
+          token: c.req.param("token"),
+          address: addressOf(keys, subscriber),
+        });
       },
     },
     {
@@ -147,5 +168,9 @@ function wishView(choices: ReturnType<typeof subscribeView>, wish: Wish) {
 }
 
 function errorView(error: UserError) {
-  return { email: error.field === "email" ? error.message : "", components: error.field === "components" ? error.message : "", any: error.message };
+  return {
+    email: error.field === "email" ? error.message : "",
+    components: error.field === "components" ? error.message : "",
+    any: error.message,
+  };
 }

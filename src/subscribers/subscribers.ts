@@ -26,7 +26,8 @@ const mostConfirmations = 3;
 const confirmationMemoryMs = 90 * day;
 const confirmationsSpent = "This address was sent a confirmation today, or three of late. Wait a day.";
 
-export const consentSentence = "Mail me about incidents and maintenance on this page. I can leave at any time with one click.";
+export const consentSentence =
+  "Mail me about incidents and maintenance on this page. I can leave at any time with one click.";
 
 /** What one asks for: everything, or some components. */
 export type Wish = { wholePage: boolean; componentIds: string[] };
@@ -37,7 +38,10 @@ export type Wish = { wholePage: boolean; componentIds: string[] };
  *
  * @throws UserError for an address, component or choice that can't be
  */
-export function requestSubscription(db: Db, input: { pageId: string; address: string; wish: Wish; keys: Keys; now: number }): void {
+export function requestSubscription(
+  db: Db,
+  input: { pageId: string; address: string; wish: Wish; keys: Keys; now: number },
+): void {
   const address = requireAddress(input.address);
   requireWish(db, input.pageId, input.wish);
   db.transaction((tx) => {
@@ -84,9 +88,13 @@ export function addSubscriber(
       ? reopen(tx, known, { ...input, address })
       : insertSubscriber(tx, { ...input, address, addressIndex, state: "unconfirmed", source: input.source });
     if (input.confirm === "vouched") {
-      tx.update(subscribers).set({ state: "active", confirmedAt: input.now, source: input.source }).where(eq(subscribers.seq, seq)).run();
+      tx.update(subscribers)
+        .set({ state: "active", confirmedAt: input.now, source: input.source })
+        .where(eq(subscribers.seq, seq))
+        .run();
     } else {
-      if (!mayConfirm(tx, { ...input, addressIndex })) throw new UserError("too_many", confirmationsSpent, { field: "email" });
+      if (!mayConfirm(tx, { ...input, addressIndex }))
+        throw new UserError("too_many", confirmationsSpent, { field: "email" });
       tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, seq)).run();
       queueConfirmation(tx, { pageId: input.pageId, seq, now: input.now });
     }
@@ -107,9 +115,12 @@ export function manageToken(keys: Keys, subscriberId: string): string {
 }
 
 /** @throws UserError not_found for a link that is forged, spent or too old */
-export function findByConfirmation(db: Db | Tx, input: { pageId: string; token: string; keys: Keys; now: number }): Subscriber {
+export function findByConfirmation(
+  db: Db | Tx,
+  input: { pageId: string; token: string; keys: Keys; now: number },
+): Subscriber {
   const stale = new UserError("not_found", "This link is no longer valid. Subscribe again to get a new one.");
-  const [id = "", mac = ""] = input.token.split(".");
+  const { id, mac } = partsOf(input.token);
   const subscriber = byId(db, input.pageId, id);
   const sentAt = subscriber?.confirmationSentAt;
   if (!subscriber || sentAt == null || !isLinkMac(input.keys, "confirm", `${id}|${sentAt}`, mac)) throw stale;
@@ -119,7 +130,7 @@ export function findByConfirmation(db: Db | Tx, input: { pageId: string; token: 
 
 /** @throws UserError not_found for a link that is forged or whose subscription has ended long ago */
 export function findByManageLink(db: Db | Tx, input: { pageId: string; token: string; keys: Keys }): Subscriber {
-  const [id = "", mac = ""] = input.token.split(".");
+  const { id, mac } = partsOf(input.token);
   const subscriber = byId(db, input.pageId, id);
   if (!subscriber || !isLinkMac(input.keys, "manage", id, mac)) {
     throw new UserError("not_found", "This link isn't valid. Use the one at the foot of your latest letter.");
@@ -127,15 +138,26 @@ export function findByManageLink(db: Db | Tx, input: { pageId: string; token: st
   return subscriber;
 }
 
+/** All that follows the first dot is the MAC, so that nothing can be hung on a link that is put into an address again. */
+function partsOf(token: string): { id: string; mac: string } {
+  const dot = token.indexOf(".");
+  return { id: token.slice(0, Math.max(0, dot)), mac: token.slice(dot + 1) };
+}
+
 /** Confirming twice is confirming once. */
-export function confirmSubscriber(db: Db, input: { pageId: string; token: string; keys: Keys; now: number }): Subscriber {
+export function confirmSubscriber(
+  db: Db,
+  input: { pageId: string; token: string; keys: Keys; now: number },
+): Subscriber {
   return db.transaction((tx) => {
     const subscriber = findByConfirmation(tx, input);
     if (subscriber.state !== "unconfirmed" && subscriber.state !== "quarantined") return subscriber;
     const change = { state: "active" as const, confirmedAt: input.now, quarantinedAt: null };
     tx.update(subscribers).set(change).where(eq(subscribers.seq, subscriber.seq)).run();
     tx.delete(confirmationCounts)
-      .where(and(eq(confirmationCounts.pageId, input.pageId), eq(confirmationCounts.addressIndex, subscriber.addressIndex)))
+      .where(
+        and(eq(confirmationCounts.pageId, input.pageId), eq(confirmationCounts.addressIndex, subscriber.addressIndex)),
+      )
       .run();
     const by: Actor = { kind: "subscriber", id: subscriber.id };
     recordDeed(tx, by, input.now, { pageId: input.pageId, action: "subscriber.confirm", subject: subscriber.id });
@@ -146,11 +168,16 @@ export function confirmSubscriber(db: Db, input: { pageId: string; token: string
 export function changeWish(db: Db, input: { subscriber: Subscriber; wish: Wish; now: number; by: Actor }): void {
   const { subscriber, wish } = input;
   requireWish(db, subscriber.pageId, wish);
-  if (subscriber.state === "unsubscribed") throw new UserError("conflict", "You have left this page. Subscribe again to be told.");
+  if (subscriber.state === "unsubscribed")
+    throw new UserError("conflict", "You have left this page. Subscribe again to be told.");
   db.transaction((tx) => {
     tx.update(subscribers).set({ wholePage: wish.wholePage }).where(eq(subscribers.seq, subscriber.seq)).run();
     chooseComponents(tx, subscriber.seq, wish);
-    recordDeed(tx, input.by, input.now, { pageId: subscriber.pageId, action: "subscriber.change", subject: subscriber.id });
+    recordDeed(tx, input.by, input.now, {
+      pageId: subscriber.pageId,
+      action: "subscriber.change",
+      subject: subscriber.id,
+    });
   });
 }
 
@@ -166,9 +193,15 @@ export function unsubscribe(db: Db | Tx, input: { subscriber: Subscriber; now: n
     tx.delete(subscriberComponents).where(eq(subscriberComponents.subscriberSeq, subscriber.seq)).run();
     tx.update(deliveries)
       .set({ state: "suppressed" })
-      .where(and(eq(deliveries.subscriberSeq, subscriber.seq), inArray(deliveries.state, ["queued", "deferred", "held"])))
+      .where(
+        and(eq(deliveries.subscriberSeq, subscriber.seq), inArray(deliveries.state, ["queued", "deferred", "held"])),
+      )
       .run();
-    recordDeed(tx, input.by, input.now, { pageId: subscriber.pageId, action: "subscriber.leave", subject: subscriber.id });
+    recordDeed(tx, input.by, input.now, {
+      pageId: subscriber.pageId,
+      action: "subscriber.leave",
+      subject: subscriber.id,
+    });
   });
 }
 
@@ -177,7 +210,10 @@ export function quarantineSubscriber(db: Db, input: { seq: number; now: number }
   db.transaction((tx) => {
     const subscriber = bySeq(tx, input.seq);
     if (!subscriber || !["active", "unconfirmed", "paused"].includes(subscriber.state)) return;
-    tx.update(subscribers).set({ state: "quarantined", quarantinedAt: input.now }).where(eq(subscribers.seq, input.seq)).run();
+    tx.update(subscribers)
+      .set({ state: "quarantined", quarantinedAt: input.now })
+      .where(eq(subscribers.seq, input.seq))
+      .run();
     recordDeed(tx, { kind: "system" }, input.now, {
       pageId: subscriber.pageId,
       action: "subscriber.quarantine",
@@ -199,7 +235,10 @@ export function reactivateSubscriber(db: Db | Tx, input: { subscriber: Subscribe
 }
 
 /** Sends the confirmation letter again, within the same bounds. */
-export function resendConfirmation(db: Db | Tx, input: { subscriber: Subscriber; keys: Keys; now: number; by: Actor }): void {
+export function resendConfirmation(
+  db: Db | Tx,
+  input: { subscriber: Subscriber; keys: Keys; now: number; by: Actor },
+): void {
   const { subscriber } = input;
   if (subscriber.state !== "unconfirmed") throw new UserError("conflict", "This subscriber has confirmed already.");
   db.transaction((tx) => {
@@ -208,7 +247,11 @@ export function resendConfirmation(db: Db | Tx, input: { subscriber: Subscriber;
     }
     tx.update(subscribers).set({ confirmationSentAt: input.now }).where(eq(subscribers.seq, subscriber.seq)).run();
     queueConfirmation(tx, { pageId: subscriber.pageId, seq: subscriber.seq, now: input.now });
-    recordDeed(tx, input.by, input.now, { pageId: subscriber.pageId, action: "subscriber.resend", subject: subscriber.id });
+    recordDeed(tx, input.by, input.now, {
+      pageId: subscriber.pageId,
+      action: "subscriber.resend",
+      subject: subscriber.id,
+    });
   });
 }
 
@@ -218,7 +261,10 @@ export function findSubscriber(db: Db | Tx, input: { pageId: string; id: string 
   return subscriber;
 }
 
-export function findByAddress(db: Db | Tx, input: { pageId: string; address: string; keys: Keys }): Subscriber | undefined {
+export function findByAddress(
+  db: Db | Tx,
+  input: { pageId: string; address: string; keys: Keys },
+): Subscriber | undefined {
   return byIndex(db, input.pageId, indexAddress(input.keys, requireAddress(input.address)));
 }
 
@@ -241,7 +287,13 @@ export function listSubscribers(
   return db
     .select()
     .from(subscribers)
-    .where(and(eq(subscribers.pageId, input.pageId), inArray(subscribers.state, input.states), gt(subscribers.seq, input.after ?? 0)))
+    .where(
+      and(
+        eq(subscribers.pageId, input.pageId),
+        inArray(subscribers.state, input.states),
+        gt(subscribers.seq, input.after ?? 0),
+      ),
+    )
     .orderBy(...order)
     .limit(input.limit)
     .offset(input.offset ?? 0)
@@ -261,7 +313,9 @@ export function countSubscribers(db: Db | Tx, pageId: string): Record<Subscriber
 }
 
 export function addressOf(keys: Keys, subscriber: Subscriber): string | undefined {
-  return subscriber.address ? unseal(keys, { column: "subscribers.address", row: subscriber.id }, subscriber.address) : undefined;
+  return subscriber.address
+    ? unseal(keys, { column: "subscribers.address", row: subscriber.id }, subscriber.address)
+    : undefined;
 }
 
 export function wishOf(db: Db | Tx, subscriber: Subscriber): Wish {
@@ -281,8 +335,41 @@ export function bySeq(db: Db | Tx, seq: number): Subscriber | undefined {
 export function forgetUnconfirmed(db: Db, input: { now: number }): number {
   const stale = lt(subscribers.confirmationSentAt, input.now - confirmationLifeMs);
   const never = and(eq(subscribers.state, "unconfirmed"), isNotNull(subscribers.confirmationSentAt), stale);
-  db.delete(confirmationCounts).where(lt(confirmationCounts.lastSentAt, input.now - confirmationMemoryMs)).run();
+  db.delete(confirmationCounts)
+    .where(lt(confirmationCounts.lastSentAt, input.now - confirmationMemoryMs))
+    .run();
   return db.delete(subscribers).where(never).run().changes;
+}
+
+/** Active subscribers of the whole page, and of parts of it; counted in an index, because there may be very many. */
+export function countActive(db: Db | Tx, pageId: string): { wholePage: number; parts: number } {
+  const rows = db
+    .select({ wholePage: subscribers.wholePage, count: sql<number>`count(*)` })
+    .from(subscribers)
+    .where(and(eq(subscribers.pageId, pageId), eq(subscribers.state, "active")))
+    .groupBy(subscribers.wholePage)
+    .all();
+  const of = (wholePage: boolean) => rows.find((row) => row.wholePage === wholePage)?.count ?? 0;
+  return { wholePage: of(true), parts: of(false) };
+}
+
+/** Active subscribers who chose one of these components. */
+export function countChoosers(db: Db | Tx, input: { pageId: string; componentIds: string[] }): number {
+  if (input.componentIds.length === 0) return 0;
+  const row = db
+    .select({ count: sql<number>`count(DISTINCT ${subscribers.seq})` })
+    .from(subscriberComponents)
+    .innerJoin(subscribers, eq(subscribers.seq, subscriberComponents.subscriberSeq))
+    .where(
+      and(
+        inArray(subscriberComponents.componentId, input.componentIds),
+        eq(subscribers.pageId, input.pageId),
+        eq(subscribers.state, "active"),
+        eq(subscribers.wholePage, false),
+      ),
+    )
+    .get();
+  return row?.count ?? 0;
 }
 
 /** The rows an announcement goes to: active, and of the whole page or of one of the components. */
@@ -291,7 +378,11 @@ export function audienceOf(pageId: string, componentIds: string[]) {
     componentIds.length > 0
       ? sql`EXISTS (SELECT 1 FROM ${subscriberComponents} WHERE ${subscriberComponents.subscriberSeq} = ${subscribers.seq} AND ${inArray(subscriberComponents.componentId, componentIds)})`
       : sql`0`;
-  return and(eq(subscribers.pageId, pageId), eq(subscribers.state, "active"), or(eq(subscribers.wholePage, true), chosen));
+  return and(
+    eq(subscribers.pageId, pageId),
+    eq(subscribers.state, "active"),
+    or(eq(subscribers.wholePage, true), chosen),
+  );
 }
 
 function requireWish(db: Db | Tx, pageId: string, wish: Wish): void {
@@ -396,7 +487,9 @@ function byIndex(db: Db | Tx, pageId: string, addressIndex: Buffer): Subscriber 
   return db
     .select()
     .from(subscribers)
-    .where(and(eq(subscribers.pageId, pageId), eq(subscribers.channel, "email"), eq(subscribers.addressIndex, addressIndex)))
+    .where(
+      and(eq(subscribers.pageId, pageId), eq(subscribers.channel, "email"), eq(subscribers.addressIndex, addressIndex)),
+    )
     .get();
 }
 

@@ -25,6 +25,9 @@ export function memberAdmin(deps: Deps): Route[] {
   const sessions = createSessions(deps);
 
   const enter = async (c: Ctx, memberId: string, method: "link" | "password") => {
+    // Whatever session this browser came with, perhaps slipped to it by somebody else, ends here.
+    const earlier = await sessions.read({ cookies: c.req.header("cookie"), secure: isSecure(c) });
+    sessions.end(earlier, isSecure(c));
     const cookie = await sessions.start({ memberId, method, secure: isSecure(c) });
     recordDeed(db, { kind: "member", id: memberId }, clock.now(), { action: "member.sign_in", detail: { method } });
     c.header("set-cookie", cookie);
@@ -91,11 +94,12 @@ export function memberAdmin(deps: Deps): Route[] {
   };
 
   const changePassword = async (c: Ctx) => {
-    const { id, hasPassword, address } = c.get("member");
+    const { id, hasPassword } = c.get("member");
     const form = c.get("form");
     try {
       if (hasPassword) {
-        const key = `sign-in|account|${accountKey(keys, address)}`;
+        // Not the limit of sign-in: whoever guesses outside must not keep the member from changing it inside.
+        const key = `password|${id}`;
         limits.take(key, perAccount, "Too many attempts. Wait some minutes.");
         if (!(await verifyPassword(passwordOf(db, { memberId: id, keys }), form.one("current")))) {
           throw new UserError("invalid", "This isn’t your present password.", { field: "current" });

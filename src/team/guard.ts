@@ -18,7 +18,7 @@ export const csrfField = "_csrf";
 export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
   const sessions = createSessions(deps);
 
-  const admitMember = async (c: Ctx, role: Role | undefined): Promise<Response | undefined> => {
+  const admitMember = async (c: Ctx, role: Role | "any" | undefined): Promise<Response | undefined> => {
     // Read before anything is refused, so that the refusal can give back what was typed.
     if (!isReading(c)) c.set("form", await readForm(c));
     const session = await sessions.read({ cookies: c.req.header("cookie"), secure: isSecure(c) });
@@ -38,7 +38,8 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
       }
     }
     if (role && !mayAct(grants, role, c.get("page").id)) {
-      throw new UserError("forbidden", `This needs the role ${role}. Ask an owner of this page.`);
+      const needed = role === "any" ? "a role on this page" : `the role ${role}`;
+      throw new UserError("forbidden", `This needs ${needed}. Ask an owner of this page.`);
     }
     return undefined;
   };

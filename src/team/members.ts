@@ -59,9 +59,9 @@ export function grantsOf(db: Db | Tx, memberId: string): Grant[] {
     .all();
 }
 
-/** Whether the grants cover a role on a page. The owner's covers all. */
-export function mayAct(grants: Grant[], role: Role, pageId: string): boolean {
-  return grants.some((grant) => (grant.role === role || grant.role === "owner") && (grant.pageId === null || grant.pageId === pageId));
+/** Whether the grants cover a role, or any role, on a page. The owner's covers all. */
+export function mayAct(grants: Grant[], role: Role | "any", pageId: string): boolean {
+  return grants.some((grant) => (role === "any" || grant.role === role || grant.role === "owner") && (grant.pageId === null || grant.pageId === pageId));
 }
 
 /** A link for one sign-in within half an hour. Only its hash is stored. @returns the secret that the link ends in */

@@ -64,7 +64,7 @@ test("a crash between two slices neither loses nor repeats a letter", async () =
   open(house, {});
   const { db } = house.deps;
   const now = house.deps.clock.now();
-  assert.equal(expandSlice(db, { now }), 500);
+  assert.equal(expandSlice(db, { now }), 250);
   // The same slice again, as if the cursor had been lost.
   db.update(announcements).set({ cursor: 0 }).run();
   while (expandSlice(db, { now }) !== undefined);

@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
-const [port, bodyFile, headersFile, mode] = process.argv.slice(2);
+const [port, bodyFile, headersFile] = process.argv.slice(2);
 const body = readFileSync(bodyFile);
 const headers = JSON.parse(readFileSync(headersFile, "utf8"));
-createServer((_request, response) => {
-  if (mode === "304" && _request.headers["if-none-match"]) {
-    response.writeHead(304, headers);
+const short = headers.filter((_, index) => !/^content-(?:length|type|encoding)$/.test(headers[index - (index % 2)]));
+createServer((request, response) => {
+  if (request.headers["if-none-match"]) {
+    response.writeHead(304, short);
     response.end();
     return;
   }

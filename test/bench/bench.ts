@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { needs } from "../support/need.ts";
 import { measureMail } from "./mail-throughput.ts";
-import { measurePage, measureSize } from "./page-speed.ts";
+import { measurePage } from "./page-speed.ts";
 import { measurePublishing } from "./publish-speed.ts";
 import { buildWorld, executable } from "./world.ts";
 
@@ -30,7 +30,10 @@ const rates = `${Math.round(page.candor)} of ${Math.round(page.bare)} requests/s
 say("public page, part of a bare node:http server", page.page, { least: 0.85 }, "", rates);
 say("304, part of a bare server", page.notModified, { least: 0.9 });
 say("p99, times a bare server's", page.p99, { most: 2 }, "×");
-say("200 components and 1,000 incidents, part of 20 and 30", await measureSize(small, large), { least: 0.95 });
+// A larger page has more bytes, for a bare server too: what is compared is how near each comes to the bare server's rate.
+const big = await measurePage(large);
+const bytes = `${Math.round(big.candor)} of ${Math.round(big.bare)} requests/s, ${big.bytes} bytes instead of ${page.bytes}`;
+say("the same with 200 components and 1,000 incidents", big.page / page.page, { least: 0.95 }, "", bytes);
 say("executable, start to first answer", page.firstAnswerMs, { most: 200 }, " ms");
 say("resident memory, idle", page.idleMb, { most: 110 }, " MB");
 say("resident memory, at load", page.loadedMb, { most: 160 }, " MB");

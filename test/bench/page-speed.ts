@@ -16,6 +16,8 @@ export type PageSpeed = {
   loadedMb: number;
   idleMb: number;
   firstAnswerMs: number;
+  /** Of the pressed page. */
+  bytes: number;
 };
 
 export async function measurePage(world: World): Promise<PageSpeed> {
@@ -30,7 +32,7 @@ export async function measurePage(world: World): Promise<PageSpeed> {
   const barePort = world.port + 1;
   const bare = await startPinned(
     process.execPath,
-    [join(import.meta.dirname, "bare.mjs"), String(barePort), bodyFile, headersFile, "304"],
+    [join(import.meta.dirname, "bare.mjs"), String(barePort), bodyFile, headersFile],
     barePort,
   );
   const gzip = "accept-encoding: gzip";
@@ -70,28 +72,10 @@ export async function measurePage(world: World): Promise<PageSpeed> {
     notModified: median(ours304.map((one, index) => one.perSecond / (theirs304[index]?.perSecond ?? 1))),
     p99: median(ours.map((one, index) => one.p99Ms / (theirs[index]?.p99Ms ?? 1))),
     loadedMb,
+    bytes: body.length,
     idleMb,
     firstAnswerMs: server.firstAnswerMs,
   };
-}
-
-/** Requests a second at the large page, as a part of those at the small one, alternating. */
-export async function measureSize(small: World, large: World): Promise<number> {
-  const [a, b] = [await serve(small), await serve(large)];
-  await new Promise((resolve) => setTimeout(resolve, 3000));
-  const parts: number[] = [];
-  for (let round = -1; round < rounds; round++) {
-    b.child.kill("SIGSTOP");
-    a.child.kill("SIGCONT");
-    const few = load(small.port, seconds, ["if-none-match: none", "accept-encoding: gzip"]);
-    a.child.kill("SIGSTOP");
-    b.child.kill("SIGCONT");
-    const many = load(large.port, seconds, ["if-none-match: none", "accept-encoding: gzip"]);
-    if (round >= 0) parts.push(many.perSecond / few.perSecond);
-  }
-  a.child.kill("SIGCONT");
-  await Promise.all([a.stop(), b.stop()]);
-  return median(parts);
 }
 
 function fetchPage(port: number): Promise<{ headers: Record<string, unknown>; body: Buffer }> {

@@ -268,6 +268,7 @@ CREATE TABLE `subscribers` (
 CREATE UNIQUE INDEX `subscribers_id_unique` ON `subscribers` (`id`);--> statement-breakpoint
 CREATE UNIQUE INDEX `subscribers_address` ON `subscribers` (`page_id`,`channel`,`address_index`);--> statement-breakpoint
 CREATE INDEX `subscribers_state` ON `subscribers` (`page_id`,`state`,`seq`);--> statement-breakpoint
+CREATE INDEX `subscribers_audience` ON `subscribers` (`page_id`,`state`,`whole_page`);--> statement-breakpoint
 CREATE TABLE `update_components` (
 	`update_id` text NOT NULL,
 	`component_id` text NOT NULL,

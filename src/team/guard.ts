@@ -142,7 +142,7 @@ function sameHostOtherPort(c: Ctx, origin: string | undefined): boolean {
 function tokenOf(c: Ctx): string | undefined {
   const header = c.req.header("authorization");
   const match = header && /^(?:oauth|bearer)\s+(\S+)$/i.exec(header.trim());
-  return (match && match[1]) || c.req.query("api_key");
+  return match?.[1] ?? c.req.query("api_key");
 }
 
 /** Where a request names no page, the only or first one is meant. */

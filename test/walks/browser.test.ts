@@ -1,19 +1,16 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { test } from "node:test";
+import axe from "axe-core";
 import { simpleParser } from "mailparser";
 import type { Page } from "playwright-core";
 import { openBrowser, openPage } from "../support/browser.ts";
 import { findProgram, needs } from "../support/need.ts";
 import { freePort, readyPlace } from "../support/program.ts";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
 /** Accessibility of the page as it stands; needs scripts, so walks without them are checked by their twin with them. */
 async function check(page: Page): Promise<void> {
   // The policy forbids injected script elements, as it should; the debugger's own world isn't bound by it.
-  await page.evaluate(axe);
+  await page.evaluate(axe.source);
   const result = await page.evaluate(() => (globalThis as any).axe.run());
   const violations = result.violations.map(
     (one: any) => `${one.id}: ${one.nodes.map((node: any) => node.html).join(" ")}`,
@@ -76,8 +73,7 @@ for (const scripts of [true, false]) {
       await admin.getByRole("link", { name: "Open an incident" }).first().click();
       await look(admin);
       await admin.getByLabel("Title").fill("Sign-in fails");
-      await admin.locator("textarea").first()
-        .fill("Nobody can sign in. We look into it and write again at noon.");
+      await admin.locator("textarea").first().fill("Nobody can sign in. We look into it and write again at noon.");
       await admin.getByLabel("API").selectOption("major_outage");
       await admin.getByRole("button", { name: /review|preview/i }).click();
       await look(admin);

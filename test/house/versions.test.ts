@@ -12,7 +12,14 @@ const manifest: Record<
   "dependencies" | "optionalDependencies" | "devDependencies",
   Record<string, string>
 > = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-type Locked = { version: string; dev?: boolean; resolved?: string; integrity?: string };
+type Locked = {
+  version: string;
+  dev?: boolean;
+  resolved?: string;
+  integrity?: string;
+  dependencies?: Record<string, string>;
+  optionalDependencies?: Record<string, string>;
+};
 const lock: { packages: Record<string, Locked> } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
 
 const least: Record<string, string> = {
@@ -89,4 +96,20 @@ test("the lock file names no host but the public registry, and every package by 
     assert.ok(integrity?.startsWith("sha512-"), path);
     if (resolved !== undefined) assert.equal(new URL(resolved).host, "registry.npmjs.org", path);
   }
+});
+
+/** npm leaves out what the machine at hand doesn't need when it writes a lock file beside an installed tree; `npm ci` then refuses. */
+test("the lock file holds every package that another one names, for every platform", () => {
+  const missing: string[] = [];
+  for (const [path, { dependencies, optionalDependencies }] of Object.entries(lock.packages)) {
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
+      let at = path;
+      while (at !== "" && lock.packages[`${at}/node_modules/${name}`] === undefined) {
+        at = at.slice(0, Math.max(0, at.lastIndexOf("/node_modules/")));
+      }
+      const top = lock.packages[`node_modules/${name}`] !== undefined;
+      if (at === "" && !top) missing.push(`${name}, wanted by ${path || "us"}`);
+    }
+  }
+  assert.deepEqual(missing, []);
 });

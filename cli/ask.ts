@@ -1,5 +1,5 @@
 /** Questions to a person at a terminal, and what stands on standard input. */
-import { createInterface, type Interface } from "node:readline";
+import type { Interface } from "node:readline";
 import { UserError } from "../src/errors.ts";
 import { note } from "./print.ts";
 
@@ -48,19 +48,21 @@ let terminal: Interface | undefined;
 const typedAhead: string[] = [];
 let waiting: { resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
 
-function line(question: string): Promise<string> {
-  const reader = terminal ?? openTerminal();
+async function line(question: string): Promise<string> {
+  const reader = terminal ?? (await openTerminal());
   reader.setPrompt(question);
   reader.prompt();
   const typed = typedAhead.shift();
-  if (typed !== undefined) return Promise.resolve(typed);
+  if (typed !== undefined) return typed;
   // Paused, it doesn't keep the process after the last answer.
   return new Promise<string>((resolve, reject) => {
     waiting = { resolve, reject };
   }).finally(() => reader.pause());
 }
 
-function openTerminal(): Interface {
+/** Loaded when a person is asked: the server never needs it. */
+async function openTerminal(): Promise<Interface> {
+  const { createInterface } = await import("node:readline");
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   reader.on("line", (typed) => {
     const asker = waiting;

@@ -4,7 +4,6 @@
  */
 import { existsSync } from "node:fs";
 import { request } from "node:http";
-import { createApp } from "../src/app.ts";
 import { type BootOptions, bootOptions, processEnvironment } from "../src/config.ts";
 import { FolderInUse } from "../src/db.ts";
 import { type Fault, UserError } from "../src/errors.ts";
@@ -54,6 +53,7 @@ export async function enterHouse<Result>(
       continue;
     }
     try {
+      const { createApp } = await import("../src/app.ts");
       const app = createApp(house);
       const inProcess: Send = async (method, path, body) => {
         const init = { method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: jsonType }) };

@@ -3,9 +3,9 @@ import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { join } from "node:path";
+import type { Hono } from "hono";
 import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
-import { createApp } from "./app.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
 import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
@@ -14,6 +14,7 @@ import type { Deps } from "./deps.ts";
 import { createEdge } from "./edge.ts";
 import { version } from "./embedded.ts";
 import { UserError } from "./errors.ts";
+import type { Env } from "./http.ts";
 import { startJobs } from "./jobs.ts";
 import { createLog, type Level } from "./log.ts";
 import { createMailer } from "./mail/mailer.ts";
@@ -132,15 +133,22 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   const { config, log, press, data } = { ...house, data: input.data };
   const servers: Server[] = [];
   try {
-    const app = createApp(house);
+    // The app and its libraries take longer to load than the page: the first visitor doesn't wait for them.
+    let app: Promise<Hono<Env>> | undefined;
+    const ready = () => {
+      app ??= import("./app.ts").then(({ createApp }) => createApp(house));
+      return app;
+    };
     press.pressAll();
     const pauses = watchPauses();
     const health = createHealth(house, pauses);
     const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
-    const visitors = lazyListener((request, incoming) =>
-      app.fetch(request, { peer: peerOf(incoming, proxies), operator: false }),
+    const visitors = lazyListener(async (request, incoming) =>
+      (await ready()).fetch(request, { peer: peerOf(incoming, proxies), operator: false }),
     );
-    const operator = lazyListener((request) => app.fetch(request, { peer: "operator", operator: true }));
+    const operator = lazyListener(async (request) =>
+      (await ready()).fetch(request, { peer: "operator", operator: true }),
+    );
 
     const socket = createServer(limits, operator);
     servers.push(socket);
@@ -165,6 +173,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const bound = web.address() as { port: number };
     const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
 
+    await ready(); // A route that doesn't say who may enter ends the start here.
     const jobs = startJobs(house);
     house.mailer.wake();
     house.announcer.wake();

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
-import SmtpConnection, { type SMTPConnectionOptions } from "nodemailer/lib/smtp-connection";
+import type SmtpConnection from "nodemailer/lib/smtp-connection";
+import type { SMTPConnectionOptions } from "nodemailer/lib/smtp-connection";
 import type { Relay } from "./relay.ts";
 import { plainWords, Unreachable } from "./replies.ts";
 
@@ -16,7 +17,9 @@ export type Connection = SmtpConnection;
 
 /** @throws Unreachable with the server's or the system's words */
 export async function openConnection(relay: Relay): Promise<Connection> {
-  const connection = new SmtpConnection(connectionOptions(relay));
+  // Brings node's TLS along, which no visitor should wait for at the start.
+  const { default: Client } = await import("nodemailer/lib/smtp-connection");
+  const connection = new Client(connectionOptions(relay));
   try {
     await new Promise<void>((resolve, reject) => {
       connection.once("error", reject);

@@ -127,13 +127,12 @@ export const executable = join(import.meta.dirname, "../../dist/candor");
  * As after a boot: the page cache of a file just built holds it in large pieces, of which the kernel maps more into a
  * process than it ever touches, and counts them as resident.
  */
-function forgetCached(path: string): void {
+export function forgetCached(path: string): void {
   execFileSync("sync", [path]);
   execFileSync("dd", [`if=${path}`, "iflag=nocache", "count=0"], { stdio: "ignore" });
 }
 
 export function serve(world: World, environment: Record<string, string> = {}) {
-  forgetCached(executable);
   const args = ["serve", "--data", world.data, "--key-file", world.keyFile, "--listen", `127.0.0.1:${world.port}`];
   return startPinned(executable, args, world.port, environment);
 }

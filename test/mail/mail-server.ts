@@ -52,7 +52,11 @@ export async function startMailServer(t: TestContext, script: Script = {}): Prom
     onRcptTo: async ({ address }, _session, done) => done((await script.onRecipient?.(address)) ?? null),
     onData: async (stream, session, done) => {
       const chunks: Buffer[] = [];
-      for await (const chunk of stream) chunks.push(chunk);
+      try {
+        for await (const chunk of stream) chunks.push(chunk);
+      } catch {
+        return; // The client was killed in the middle of its letter, so nothing arrived.
+      }
       const { mailFrom, rcptTo } = session.envelope;
       const letter = {
         from: mailFrom ? mailFrom.address : "",

@@ -17,6 +17,7 @@ async function openMailServer(port: number): Promise<{ arrived: Arrived[]; close
     maxClients: 50,
     onData: (stream, session, done) => {
       let text = "";
+      stream.on("error", () => {}); // A client that was killed in the middle of its letter.
       stream.on("data", (chunk) => {
         text += chunk;
       });

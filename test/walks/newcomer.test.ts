@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { emptyPlace, fetchFrom, freePort, readyPlace } from "../support/program.ts";
@@ -113,6 +114,32 @@ test("each way to start it wrongly ends in one sentence that says what to do, an
   const missing = await nowhere.run(serve);
   assert.equal(missing.code, 1);
   assert.match(missing.err, /candor init/);
+});
+
+test("a stop cuts no request: what is under way is answered, what is queued is there at the next start", async (t) => {
+  const port = await freePort();
+  const place = await readyPlace(t, port);
+  const server = await place.serve(port);
+  const body = "email=slow%40example.com&scope=all";
+  const answer = new Promise<string>((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      const head = `POST /subscribe HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/x-www-form-urlencoded\r\n`;
+      socket.write(`${head}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`);
+      setTimeout(() => socket.write(body.slice(10)), 800);
+    });
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk;
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(text));
+  });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const ended = await server.stop();
+  assert.equal(ended.code, 0, ended.err);
+  assert.match(await answer, /^HTTP\/1\.1 303 /);
+  const listed = await place.run(["mail", "list", "--json"]);
+  assert.equal(JSON.parse(listed.out).length, 1, "the confirmation letter of the last request is there");
 });
 
 test("the program can't be steered by NODE_OPTIONS and runs without eval", async (t) => {

@@ -28,13 +28,14 @@ export function announceUpdate(
   tx: Tx,
   input: { pageId: string; updateId: string; componentIds: string[]; burstFactor: number; now: number },
 ): Announcement {
-  const audience = countAudience(tx, input);
+  const { wholePage, parts } = countActive(tx, input.pageId);
+  const audience = wholePage + countChoosers(tx, input);
+  // Of all pages: SQLite knows the highest number at once, that of one page it would have to look for.
   const last = tx
     .select({ seq: max(subscribers.seq) })
     .from(subscribers)
-    .where(eq(subscribers.pageId, input.pageId))
     .get();
-  const reason = burstReason(tx, { ...input, audience });
+  const reason = burstReason(tx, { ...input, audience, active: wholePage + parts });
   return tx
     .insert(announcements)
     .values({
@@ -52,7 +53,7 @@ export function announceUpdate(
 
 function burstReason(
   tx: Tx,
-  input: { pageId: string; audience: number; burstFactor: number; now: number },
+  input: { pageId: string; audience: number; active: number; burstFactor: number; now: number },
 ): string | null {
   const recent = tx
     .select({ letters: sql<number>`coalesce(sum(${announcements.audience}), 0)` })
@@ -65,8 +66,7 @@ function burstReason(
       ),
     )
     .get();
-  const { wholePage, parts } = countActive(tx, input.pageId);
-  const active = wholePage + parts;
+  const { active } = input;
   const letters = (recent?.letters ?? 0) + input.audience;
   if (letters <= Math.max(burstFloor, active * input.burstFactor)) return null;
   return `This would make ${letters.toLocaleString("en")} letters within an hour for ${active.toLocaleString("en")} subscribers.`;

@@ -97,11 +97,11 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   };
 
   /** For whom no caller catches: what can't be pressed must not end the process, and with it what is pressed already. */
-  const tryPressing = (pageId: string, path: string): Pressed | undefined => {
+  const attempt = <Result>(work: () => Result): Result | undefined => {
     try {
-      return pressOne(pageId, path);
+      return work();
     } catch (error) {
-      log.error("page.press_failed", { pageId, error });
+      log.error("page.press_failed", { error });
       return undefined;
     }
   };
@@ -122,7 +122,6 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       rest: undefined,
     };
     shelf.rest = () => {
-      shelf.rest = undefined;
       const history = historyView(db, { page, origin, month: today.slice(0, 7), now });
       if (history) pages.set("/history", html("public/history", history, origin));
       pages.set("/subscribe", html("public/subscribe", subscribeView(state), origin));
@@ -133,6 +132,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
         const body = Buffer.from(JSON.stringify(document));
         pages.set(path, pressed(body, "application/json; charset=utf-8", apiHeaders(origin)));
       }
+      shelf.rest = undefined;
     };
     return shelf;
   };
@@ -158,20 +158,25 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
         const months = historyMonths(db, page, clock.now()).map((month) => `/history/${month}`);
         return [...incidents, ...months].map((path) => ({ pageId: page.id, path }));
       });
-    const step = () => {
+    const pressSome = (): boolean => {
       const began = performance.now();
       for (const shelf of shelves.values()) shelf.rest?.();
       paths ??= list();
       for (let next = paths.shift(); next; next = paths.shift()) {
         const shelf = shelves.get(next.pageId);
         if (shelf && !shelf.pages.has(next.path)) {
-          const one = tryPressing(next.pageId, next.path);
+          const one = pressOne(next.pageId, next.path);
           if (one) shelf.pages.set(next.path, one);
         }
         if (performance.now() - began > 5) break;
       }
-      idle = paths.length > 0 ? setImmediate(step) : undefined;
-      if (!idle) for (const shelf of shelves.values()) shelf.complete = true;
+      return paths.length > 0;
+    };
+    const step = () => {
+      const more = attempt(pressSome);
+      idle = more ? setImmediate(step) : undefined;
+      // After a failure what is missing is pressed when it is asked for.
+      if (more === false) for (const shelf of shelves.values()) shelf.complete = true;
     };
     clearImmediate(idle);
     idle = setImmediate(step);
@@ -198,16 +203,16 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       const pageId = hosts.get(host);
       if (!pageId) return undefined;
       const shelf = shelves.get(pageId);
-      if (path !== "/") shelf?.rest?.();
+      if (path !== "/") attempt(() => shelf?.rest?.());
       const found = shelf?.pages.get(path) ?? assets.byPath.get(path);
       if (found || !shelf || shelf.complete) return found;
-      const one = tryPressing(pageId, path);
+      const one = attempt(() => pressOne(pageId, path));
       if (one) shelf.pages.set(path, one);
       return one;
     },
     missing: (host) => {
       const shelf = shelves.get(hosts.get(host) ?? "");
-      shelf?.rest?.();
+      attempt(() => shelf?.rest?.());
       return shelf?.missing;
     },
     press,

@@ -32,7 +32,7 @@ Examples:
   mail
     .command("show")
     .argument("<id>", "the letter's number")
-    .description("one letter: to whom, when, what the server said; the whole text of a kept one")
+    .description("one letter: to whom, when, what the server said; the text of a kept one (--json has its source)")
     .action((id: string, _own, command: Command) => show(id, command.optsWithGlobals()));
   mail
     .command("retry")
@@ -82,7 +82,7 @@ async function list(options: Shared & { state?: string; before?: string; limit: 
 async function show(id: string, options: Shared): Promise<void> {
   const row = await enterHouse(options, (house) => house.ask("GET", pathOf(id)));
   printAs(options, row, () => letterFacts(row));
-  if (!options.json && row.letter) print(`\n${row.letter.replaceAll("\r\n", "\n").trimEnd()}`);
+  if (!options.json && row.text) print(`\n${row.text}`);
 }
 
 async function decide(id: string, decision: "retry" | "drop", options: Shared): Promise<void> {
@@ -105,8 +105,11 @@ async function test(address: string, options: Shared): Promise<void> {
 function serverWords(server: Json): string {
   if (server.outcome === "not_configured")
     return "No mail server is set (mail.smtp_url), so the letter is kept and can be read here.";
-  if (server.outcome !== "reached") return `The mail server can't be had: ${server.reply}`;
-  const how = server.encrypted ? "over verified TLS" : "in clear";
+  if (server.outcome !== "reached") {
+    return `${/^\d{3}[ -]/.test(server.reply) ? "The mail server refuses us" : "The mail server can't be had"}: ${server.reply}`;
+  }
+  const tls = server.verified ? "over verified TLS" : "over TLS (on this machine, so its certificate isn't checked)";
+  const how = server.encrypted ? tls : "in clear";
   return `The mail server was reached ${how}, ${server.signed_in ? "signed in" : "without signing in"}.`;
 }
 
@@ -116,6 +119,7 @@ function letterFacts(row: Json): string {
     ["State", row.state],
     ["Kind", row.kind],
     ["Address", row.email],
+    ["Subject", row.subject],
     ["Written", time(row.created_at)],
     ["Sent", time(row.sent_at)],
     ["Tries", row.attempts],

@@ -136,7 +136,7 @@ const definitions = {
     kind: "choice",
     default: "info",
     choices: ["debug", "info", "warn", "error"],
-    meaning: "The least important events that are logged.",
+    meaning: "The least important events that are logged: debug, info, warn or error.",
   },
 } as const satisfies Record<string, Definition>;
 
@@ -302,7 +302,8 @@ export function parseNetworks(text: string): BlockList | undefined {
 
 function checkSmtpUrl(value: string): string | undefined {
   if (value === "") return undefined;
-  const advice = "Give the mail server like smtp://user:password@mail.example.com:587 or smtps://….";
+  const advice =
+    "Give the mail server like smtp://user:password@mail.example.com:587 or smtps://…. In a user or password write # as %23, / as %2F, ? as %3F, @ as %40.";
   let url: URL;
   try {
     url = new URL(value);

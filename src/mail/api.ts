@@ -22,6 +22,7 @@ import {
   retryDelivery,
   showDelivery,
 } from "./ledger.ts";
+import { readLetter } from "./letter-text.ts";
 
 const testWaitMs = 20_000;
 const pollMs = 100;
@@ -50,14 +51,29 @@ export function mailApi(deps: Deps): Route[] {
   const detail = (at: ReturnType<typeof which>) => {
     const { reply, address, ...row } = showDelivery(db, at);
     const shape = brief(row);
-    return { ...shape, email: address ?? shape.email, reply: reply ?? null, letter: readKeptLetter(db, at) ?? null };
+    const letter = readKeptLetter(db, at);
+    const read = letter === undefined ? undefined : readLetter(letter);
+    return {
+      ...shape,
+      email: address ?? shape.email,
+      reply: reply ?? null,
+      subject: read?.headers.find(({ name }) => name === "Subject")?.value ?? null,
+      text: read?.text ?? null,
+      letter: letter ?? null,
+    };
+  };
+  /** A test letter has no subscriber; its address is on the letter. */
+  const listed = (pageId: string, row: DeliveryBrief) => {
+    const shape = brief(row);
+    return { ...shape, email: shape.email ?? showDelivery(db, { pageId, id: row.id, keys }).address ?? null };
   };
 
   const list = (c: Ctx) => {
     const state = choiceOf<DeliveryState>(c, "state", deliveryStates);
     const before = wholeNumber(c, "before", { least: 1, most: Number.MAX_SAFE_INTEGER });
     const limit = wholeNumber(c, "limit", { least: 1, most: 100 }) ?? 100;
-    return c.json(listDeliveries(db, { pageId: c.get("page").id, state, before, limit }).map(brief));
+    const pageId = c.get("page").id;
+    return c.json(listDeliveries(db, { pageId, state, before, limit }).map((row) => listed(pageId, row)));
   };
   const queue = (c: Ctx) => {
     const { paused, retryAt } = mailer.state();
@@ -96,7 +112,7 @@ export function mailApi(deps: Deps): Route[] {
     const check = await checking;
     const server =
       check.outcome === "reached"
-        ? { outcome: check.outcome, encrypted: check.encrypted, signed_in: check.signedIn }
+        ? { outcome: check.outcome, encrypted: check.encrypted, verified: check.verified, signed_in: check.signedIn }
         : check;
     return c.json({ server, paused: mailer.state().paused ?? null, letter: detail({ pageId, id, keys }) });
   };

@@ -50,6 +50,9 @@ export function isRecipientGone(bounce: { code: string | undefined; atRecipient:
 export function plainWords(given: unknown): string {
   const fault = given as SmtpFault;
   const words = typeof given === "string" ? given : (fault.response ?? fault.message ?? String(given));
+  // OpenSSL's words for plain text where it expected a handshake.
+  if (fault.response === undefined && words.includes("wrong version number"))
+    return "The mail server speaks no TLS on this port. smtp:// begins in clear and changes to TLS; smtps:// is for a port like 465.";
   return words
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
     .trim()

@@ -78,14 +78,18 @@ function connectionOptions(relay: Relay): SMTPConnectionOptions {
       minVersion: "TLSv1.2",
       ...(isIP(relay.host) ? {} : { servername: relay.host }),
       ...(ca ? { ca } : {}),
-      // A mail server on this machine usually has a self-signed certificate, and might as well be spoken to in clear.
-      rejectUnauthorized: !(relay.loopback && ca === undefined),
+      rejectUnauthorized: isVerified(relay),
     },
   };
 }
 
+/** A mail server on this machine usually has a self-signed certificate, and might as well be spoken to in clear. */
+function isVerified(relay: Relay): boolean {
+  return !relay.loopback || relay.caFile !== undefined;
+}
+
 export type RelayCheck =
-  | { outcome: "reached"; encrypted: boolean; signedIn: boolean }
+  | { outcome: "reached"; encrypted: boolean; verified: boolean; signedIn: boolean }
   | { outcome: "unreachable"; reply: string };
 
 /** Connects, signs in and says goodbye, for `candor mail test`. */
@@ -95,7 +99,7 @@ export async function checkRelay(relay: Relay): Promise<RelayCheck> {
     connection.on("error", () => {});
     const { secure: encrypted, authenticated: signedIn } = connection;
     connection.quit();
-    return { outcome: "reached", encrypted, signedIn };
+    return { outcome: "reached", encrypted, verified: encrypted && isVerified(relay), signedIn };
   } catch (error) {
     return { outcome: "unreachable", reply: plainWords(error) };
   }

@@ -33,6 +33,10 @@ test("a test letter is queued, waited for, and shown with what became of it", as
   assert.deepEqual([server, paused], [{ outcome: "not_configured" }, null]);
   assert.deepEqual([letter.state, letter.kind, letter.email], ["kept", "test", "me@example.com"]);
   assert.match(letter.letter, /Subject: Test letter from Acme/);
+  assert.equal(letter.subject, "Test letter from Acme");
+  assert.match(letter.text, /^This is a test letter from Acme \(https:.*\)\.$/m);
+  const listed = (await ask("GET", "/mail?limit=1")).json();
+  assert.equal(listed[0].email, "me@example.com");
   assert.equal((await ask("POST", "/mail/test", { email: "me" })).status, 422);
   assert.equal((await ask("POST", "/mail/test", {})).json().field, "email");
 });

@@ -112,7 +112,12 @@ describe("The mailer", () => {
     house.set("mail.smtp_url", `smtp://127.0.0.1:${server.port}`);
     await mailer.idle();
     assert.deepEqual(house.stateOf(ids), ["sent"]);
-    assert.deepEqual(await mailer.check(), { outcome: "reached", encrypted: false, signedIn: false });
+    assert.deepEqual(await mailer.check(), {
+      outcome: "reached",
+      encrypted: false,
+      verified: false,
+      signedIn: false,
+    });
   });
 
   it("goes on with fewer connections where the server takes no more", async (t) => {

@@ -8,6 +8,9 @@ describe("A server's words", () => {
     assert.equal(plainWords("550-no\r\n550 \u001b[31mreally"), "550-no 550  [31mreally");
     assert.equal(plainWords("x".repeat(9000)).length, 400);
     assert.equal(plainWords(new Error("connect ECONNREFUSED")), "connect ECONNREFUSED");
+    const tangled =
+      "40035E8A477F0000:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:x.c:78:";
+    assert.match(plainWords(new Error(tangled)), /^The mail server speaks no TLS on this port/);
     const words = "550 5.1.1 <ada@example.com>: Recipient ada+x@example.com unknown; see ops@[10.0.0.1]";
     assert.ok(!/@/.test(withoutAddresses(words).replace("@[10", "")));
     assert.equal(withoutAddresses("550 <ada@example.com> unknown"), "550 <…> unknown");

@@ -246,7 +246,10 @@ describe("Signing in to the mail server", () => {
     assert.equal((await pool.send(envelope, letter)).outcome, "sent");
     pool.close();
     assert.equal(server.received[0]?.user, "ada");
-    assert.deepEqual(await checkRelay(relay), { outcome: "reached", encrypted: true, signedIn: true });
+    const reached = { outcome: "reached", encrypted: true, signedIn: true };
+    assert.deepEqual(await checkRelay(relay), { ...reached, verified: true });
+    const unasked = await checkRelay({ ...relay, loopback: true, caFile: undefined });
+    assert.deepEqual(unasked, { ...reached, verified: false }, "on this machine the certificate isn't looked at");
   });
 
   it("that fails isn't the letter's fault", async (t) => {

@@ -1,5 +1,5 @@
 /** Incidents as they are read: lists, and whole stories with their updates and components. */
-import { and, asc, desc, eq, gte, inArray, isNull, lt, max, ne, sql } from "drizzle-orm";
+import { and, asc, desc, eq, inArray, isNull, max, ne, sql } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import {
@@ -67,7 +67,24 @@ export function listUpcoming(db: Db | Tx, pageId: string): Incident[] {
     .all();
 }
 
-/** Newest first, in pages or in a span of time (`from` inclusive, `until` exclusive, by start). */
+/** When it takes place: a maintenance at the time that it is planned for, whenever it was announced. */
+export function takesPlaceAt(incident: Pick<Incident, "startedAt" | "scheduledFor">): number {
+  return incident.scheduledFor ?? incident.startedAt;
+}
+const takesPlace = sql<number>`coalesce(${incidents.scheduledFor}, ${incidents.startedAt})`;
+
+/** The first and the last time that anything of a page takes place. */
+export function spanOf(db: Db | Tx, pageId: string): { first: number; last: number } | undefined {
+  const row = db
+    .select({ first: sql<number | null>`min(${takesPlace})`, last: sql<number | null>`max(${takesPlace})` })
+    .from(incidents)
+    .where(eq(incidents.pageId, pageId))
+    .get();
+  const { first = null, last = null } = row ?? {};
+  return first === null || last === null ? undefined : { first, last };
+}
+
+/** Newest first, in pages or in a span of time (`from` inclusive, `until` exclusive, by when they take place). */
 export function listIncidents(
   db: Db | Tx,
   input: {
@@ -84,14 +101,14 @@ export function listIncidents(
   const wanted = [eq(incidents.pageId, input.pageId)];
   if (input.kind) wanted.push(eq(incidents.kind, input.kind));
   if (input.statuses) wanted.push(inArray(incidents.status, input.statuses));
-  if (input.from !== undefined) wanted.push(gte(incidents.startedAt, input.from));
-  if (input.until !== undefined) wanted.push(lt(incidents.startedAt, input.until));
+  if (input.from !== undefined) wanted.push(sql`${takesPlace} >= ${input.from}`);
+  if (input.until !== undefined) wanted.push(sql`${takesPlace} < ${input.until}`);
   if (input.named) wanted.push(sql`instr(lower(${incidents.name}), lower(${input.named})) > 0`);
   return db
     .select()
     .from(incidents)
     .where(and(...wanted))
-    .orderBy(desc(incidents.startedAt), desc(incidents.id))
+    .orderBy(desc(input.from === undefined ? incidents.startedAt : takesPlace), desc(incidents.id))
     .limit(input.limit)
     .offset(input.offset ?? 0)
     .all();

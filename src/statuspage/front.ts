@@ -1,7 +1,7 @@
 /** The front page: the state in one sentence, what is open, the parts, the last days. */
 import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
-import { listIncidents, type Story, tellStories } from "../incidents/stories.ts";
+import { listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
 import type { ComponentStatus, Impact } from "../schema.ts";
 import { type Day, dateOf, drawDays, lastDays, readChanges, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
@@ -152,7 +152,7 @@ function pastView(db: Db, state: PageState, input: { now: number; names: Map<str
   const { dates, starts } = lastDays(input.now, zone, pastDays);
   const list = listIncidents(db, { pageId: state.page.id, from: starts[0] as number, limit: 200 });
   const begun = tellStories(db, list).filter((story) => story.status !== "scheduled");
-  const byDate = Map.groupBy(begun, (story: Story) => dateOf(story.startedAt, zone));
+  const byDate = Map.groupBy(begun, (story: Story) => dateOf(takesPlaceAt(story), zone));
   return dates.toReversed().map((date) => ({
     date: formatTime(startOfDay(date, zone), zone, "weekday"),
     iso: date,

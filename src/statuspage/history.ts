@@ -1,25 +1,19 @@
-/** The past, a month to a page, back to the month of the first incident. */
-import { eq, min } from "drizzle-orm";
+/** What was and what is planned, a month to a page, back to the month of the first incident. */
 import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
-import { listIncidents, type Story, tellStories } from "../incidents/stories.ts";
+import { listIncidents, type Story, spanOf, takesPlaceAt, tellStories } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
-import { incidents } from "../schema.ts";
 import { dateOf, startOfDay } from "./days.ts";
 import { storyView } from "./incident.ts";
 import { formatTime, frame } from "./words.ts";
 
-/** YYYY-MM from the first incident's month to this one, newest first. */
+/** YYYY-MM from the first incident's month to this one or that of the last maintenance planned, newest first. */
 export function historyMonths(db: Db, page: Page, now: number): string[] {
-  const first = db
-    .select({ at: min(incidents.startedAt) })
-    .from(incidents)
-    .where(eq(incidents.pageId, page.id))
-    .get();
-  const last = Temporal.PlainYearMonth.from(dateOf(now, page.timeZone).slice(0, 7));
+  const { first, last } = spanOf(db, page.id) ?? { first: now, last: now };
+  const monthOf = (at: number) => Temporal.PlainYearMonth.from(dateOf(at, page.timeZone).slice(0, 7));
+  const begin = monthOf(Math.min(first, now));
   const months: string[] = [];
-  let month = last;
-  const begin = Temporal.PlainYearMonth.from(dateOf(Math.min(first?.at ?? now, now), page.timeZone).slice(0, 7));
+  let month = monthOf(Math.max(last, now));
   while (Temporal.PlainYearMonth.compare(month, begin) >= 0) {
     months.push(month.toString());
     month = month.subtract({ months: 1 });
@@ -37,11 +31,9 @@ export function historyView(db: Db, input: { page: Page; origin: string; month: 
   const from = startOfDay(`${month}-01`, zone);
   const next = Temporal.PlainYearMonth.from(month).add({ months: 1 });
   const until = startOfDay(`${next.toString()}-01`, zone);
-  const stories = tellStories(db, listIncidents(db, { pageId: page.id, from, until, limit: 1000 })).filter(
-    (story) => story.status !== "scheduled",
-  );
+  const stories = tellStories(db, listIncidents(db, { pageId: page.id, from, until, limit: 1000 }));
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
-  const byDate = Map.groupBy(stories, (story: Story) => dateOf(story.startedAt, zone));
+  const byDate = Map.groupBy(stories, (story: Story) => dateOf(takesPlaceAt(story), zone));
   const monthName = (text: string | undefined) => text && formatTime(startOfDay(`${text}-01`, zone), zone, "month");
   const link = (text: string | undefined) => text && { path: `/history/${text}`, name: monthName(text) };
   return {

@@ -1,7 +1,7 @@
 /** One incident as a visitor reads it, on its own page and in lists. */
 import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
-import type { Story } from "../incidents/stories.ts";
+import { type Story, takesPlaceAt } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
 import { firstWords, markdownToHtml } from "./markdown.ts";
 import { duration, frame, impactWords, incidentWords, moment, nameList, statusWords } from "./words.ts";
@@ -18,11 +18,12 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
     impactWord: impactWords[story.impact],
     status: story.status,
     statusWord: incidentWords[story.status],
+    planned: story.status === "scheduled",
     over: story.resolvedAt !== null,
     started: moment(story.startedAt, zone),
     scheduledFor: story.scheduledFor && moment(story.scheduledFor, zone),
     scheduledUntil: story.scheduledUntil && moment(story.scheduledUntil, zone),
-    lasted: story.resolvedAt ? duration(story.resolvedAt - story.startedAt) : "",
+    lasted: lasted(story),
     parts: nameList(parts, "components"),
     allParts: parts,
     summary: latest ? firstWords(latest.body, 200) : "",
@@ -43,6 +44,12 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
         })),
     })),
   };
+}
+
+/** Maintenance lasts from its first word of progress; one that was closed before its time didn't last at all. */
+function lasted(story: Story): string {
+  const begun = story.updates.findLast((update) => update.status === "in_progress")?.displayAt ?? takesPlaceAt(story);
+  return story.resolvedAt && story.resolvedAt >= begun ? duration(story.resolvedAt - begun) : "";
 }
 
 export function incidentView(db: Db, input: { page: Page; origin: string; story: Story }) {

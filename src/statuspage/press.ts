@@ -139,14 +139,13 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
 
   const forget = (pages: Map<string, Pressed>, pageId: string, incidentId: string) => {
     pages.delete(`/incidents/${incidentId}`);
-    // A deleted incident may have stood in any month.
+    // A deleted incident may have stood in any month, and so may a maintenance that was put off.
     const { timeZone } = findPage(db, pageId);
     try {
-      const { startedAt } = findIncident(db, { pageId, id: incidentId });
-      pages.delete(`/history/${dateOf(startedAt, timeZone).slice(0, 7)}`);
-    } catch {
-      for (const path of pages.keys()) if (path.startsWith("/history/")) pages.delete(path);
-    }
+      const { startedAt, scheduledFor } = findIncident(db, { pageId, id: incidentId });
+      if (scheduledFor === null) return void pages.delete(`/history/${dateOf(startedAt, timeZone).slice(0, 7)}`);
+    } catch {}
+    for (const path of pages.keys()) if (path.startsWith("/history/")) pages.delete(path);
   };
 
   /** The long past: a few milliseconds of work per turn of the event loop. */

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
+import { type OpenIncident, openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { type House, host, monday, openTestHouse } from "../support/house.ts";
 
 const by = { kind: "system" as const };
 const hour = 3_600_000;
 
-function open(house: House, fields: { name: string; components: Record<string, any>; body?: string }) {
+function open(house: House, fields: Partial<OpenIncident> & Pick<OpenIncident, "name" | "components">) {
   const now = house.deps.clock.now();
   const { incident } = openIncident(house.deps.db, {
     pageId: house.page.id,
@@ -51,6 +51,55 @@ test("the headline names what is broken, and the change is there at the next req
   house.deps.press.press(house.page.id, incident.id);
   assert.match((await house.visit("/")).text, /All systems are operational\./);
   assert.match((await house.visit("/history")).text, /Payments fail/);
+  await house.close();
+});
+
+test("maintenance stands in the history on the day it is planned for, and lasts from its beginning", async () => {
+  const house = await openTestHouse();
+  const day = 24 * hour;
+  const planned = { kind: "maintenance" as const, components: {} };
+  const upgrade = open(house, {
+    ...planned,
+    name: "Upgrade",
+    scheduledFor: monday + 3 * day,
+    scheduledUntil: monday + 3 * day + hour,
+  });
+  const far = open(house, {
+    ...planned,
+    name: "Move",
+    scheduledFor: monday + 40 * day,
+    scheduledUntil: monday + 41 * day,
+  });
+  const dayIn = (text: string, name: string) =>
+    [...text.matchAll(/<section class="day">.*?<\/section>/gs)].find(([section]) => section.includes(`>${name}<`))?.[0];
+  const before = (await house.visit("/history")).text;
+  assert.match(dayIn(before, "Upgrade") ?? "", /datetime="2026-11-26".*Planned from .* to /s);
+  assert.match(before, /href="\/history\/2026-12"/);
+  assert.match(dayIn((await house.visit("/history/2027-01")).text, "Move") ?? "", /datetime="2027-01-02"/);
+
+  house.pass(3 * day);
+  const post = (status: "in_progress" | "completed") => {
+    const input = {
+      pageId: house.page.id,
+      incidentId: upgrade.id,
+      body: status,
+      components: {},
+      notify: false,
+      burstFactor: 5,
+      by,
+    };
+    postUpdate(house.deps.db, { ...input, status, now: house.deps.clock.now() });
+    house.deps.press.press(house.page.id, upgrade.id);
+  };
+  post("in_progress");
+  house.pass(hour);
+  post("completed");
+  for (const path of ["/", "/history"]) {
+    const said = dayIn((await house.visit(path)).text, "Upgrade") ?? "";
+    assert.match(said, /datetime="2026-11-26".*Completed after 1 h/s, path);
+  }
+  assert.match((await house.visit(`/incidents/${upgrade.id}`)).text, /Completed after 1 h/);
+  assert.equal((await house.visit(`/incidents/${far.id}`)).status, 200);
   await house.close();
 });
 

@@ -119,7 +119,8 @@ export function subscriberApi(deps: Deps): Route[] {
     const wish = { wholePage: !component, componentIds: component ? [component] : [] };
     const email = emailIn(fields);
     requestSubscription(db, { pageId: c.get("page").id, address: email, wish, keys, now: clock.now() });
-    mailer.wake();
+    // Once the answer has left, or its time would tell whether there is a letter to write.
+    setTimeout(mailer.wake, 20).unref();
     const now = iso(clock.now());
     const rest = {
       skip_confirmation_notification: false,

@@ -54,7 +54,8 @@ export function subscriberPublic(deps: Deps): Route[] {
       // A field that people don't see: who fills it in is a program, and learns nothing.
       if (form.one("website") === "") {
         requestSubscription(db, { pageId: c.get("page").id, address: form.one("email"), wish, keys, now: clock.now() });
-        deps.mailer.wake();
+        // Once the answer has left, or its time would tell whether there is a letter to write.
+        setTimeout(deps.mailer.wake, 20).unref();
       }
       return seeOther(c, "/subscribe/sent");
     } catch (error) {

@@ -6,6 +6,7 @@
  * - whoever leaves is forgotten: the address goes, only its blind index stays.
  * Links carry a MAC of the subscriber's id, so no secret of theirs is stored.
  */
+import { randomBytes } from "node:crypto";
 import { and, asc, desc, eq, gt, inArray, isNotNull, lt, or, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { findComponent } from "../components/components.ts";
@@ -15,7 +16,14 @@ import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { canonicalAddress, requireAddress } from "../mail/address.ts";
-import { confirmationCounts, deliveries, type SubscriberState, subscriberComponents, subscribers } from "../schema.ts";
+import {
+  confirmationCounts,
+  deliveries,
+  keptLetters,
+  type SubscriberState,
+  subscriberComponents,
+  subscribers,
+} from "../schema.ts";
 
 export type Subscriber = typeof subscribers.$inferSelect;
 
@@ -47,8 +55,8 @@ export function requestSubscription(
   db.transaction((tx) => {
     const addressIndex = indexAddress(input.keys, address);
     const known = byIndex(tx, input.pageId, addressIndex);
-    if (known && ["active", "paused"].includes(known.state)) return;
-    if (!mayConfirm(tx, { ...input, addressIndex })) return;
+    if (known && ["active", "paused"].includes(known.state)) return subscribeNobody(tx, { ...input, address });
+    if (!mayConfirm(tx, { ...input, addressIndex })) return subscribeNobody(tx, { ...input, address });
     const seq = known
       ? reopen(tx, known, { ...input, address })
       : insertSubscriber(tx, { ...input, address, addressIndex, state: "unconfirmed", source: "form" });
@@ -196,6 +204,12 @@ export function unsubscribe(db: Db | Tx, input: { subscriber: Subscriber; now: n
       .where(
         and(eq(deliveries.subscriberSeq, subscriber.seq), inArray(deliveries.state, ["queued", "deferred", "held"])),
       )
+      .run();
+    // Letters and mail servers' answers name the address too.
+    const theirs = eq(deliveries.subscriberSeq, subscriber.seq);
+    tx.update(deliveries).set({ reply: null }).where(theirs).run();
+    tx.delete(keptLetters)
+      .where(inArray(keptLetters.deliveryId, tx.select({ id: deliveries.id }).from(deliveries).where(theirs)))
       .run();
     recordDeed(tx, input.by, input.now, {
       pageId: subscriber.pageId,
@@ -424,6 +438,21 @@ function insertSubscriber(
     .get();
   chooseComponents(tx, seq, input.wish);
   return seq;
+}
+
+/** What is asked for in vain is done and taken back, because an answer that comes sooner would tell that it was in vain. */
+function subscribeNobody(
+  tx: Tx,
+  input: { pageId: string; address: string; wish: Wish; keys: Keys; now: number },
+): void {
+  const addressIndex = randomBytes(32);
+  mayConfirm(tx, { ...input, addressIndex });
+  const seq = insertSubscriber(tx, { ...input, addressIndex, state: "unconfirmed", source: "form" });
+  queueConfirmation(tx, { pageId: input.pageId, seq, now: input.now });
+  // The letter goes with its subscriber.
+  tx.delete(subscribers).where(eq(subscribers.seq, seq)).run();
+  const counted = and(eq(confirmationCounts.pageId, input.pageId), eq(confirmationCounts.addressIndex, addressIndex));
+  tx.delete(confirmationCounts).where(counted).run();
 }
 
 /** Somebody who left, bounced or never confirmed asks again: the same row, the new wish, to be confirmed anew. */

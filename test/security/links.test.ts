@@ -157,3 +157,48 @@ test("asking to subscribe answers alike whether the address is new, known, waiti
   assert.equal(seen.size, 2);
   await house.close();
 });
+
+test("asking in vain is as much work as asking with success, and leaves no row behind", async () => {
+  const house = await openTestHouse({ "subscribe.per_network_per_hour": "100000" });
+  const { db, keys, clock } = house.deps;
+  const input = { pageId: house.page.id, wish, source: "api", keys, now: clock.now(), by } as const;
+  addSubscriber(db, { ...input, address: "known@example.com", confirm: "vouched" });
+  subscriber(house, house.page.id, "waiting@example.com");
+  await house.settle();
+  const rows = () => everything(house).replace(/\["sqlite_sequence",.*?\]\]/, "");
+  const changes = () => db.$client.prepare("SELECT total_changes()").pluck().get() as number;
+  const work = (name: string) => {
+    const before = changes();
+    requestSubscription(db, { ...input, address: `${name}@example.com` });
+    return changes() - before;
+  };
+  const fresh = work("new");
+  await house.settle();
+  const before = rows();
+  for (const name of ["known", "waiting", "new"]) assert.ok(work(name) >= fresh, name);
+  await house.settle();
+  assert.ok(rows() === before);
+  await house.close();
+});
+
+test("whoever leaves leaves no letter behind that names them", async () => {
+  const house = await openTestHouse();
+  const { db, keys, clock } = house.deps;
+  const input = { pageId: house.page.id, wish, source: "api", keys, now: clock.now(), by } as const;
+  const reader = addSubscriber(db, { ...input, address: "reader@example.com", confirm: "vouched" });
+  addSubscriber(db, { ...input, address: "stays@example.com", confirm: "vouched" });
+  const token = house.token("publisher");
+  const mail = `/v1/pages/${house.page.id}/mail`;
+  await house.api(token, "POST", `/v1/pages/${house.page.id}/incidents`, { incident: { name: "x", body: "y" } });
+  await house.settle();
+  const letters = (await house.api(token, "GET", mail)).json() as { id: number }[];
+  const told = async () => {
+    const all = await Promise.all(letters.map(({ id }) => house.api(token, "GET", `${mail}/${id}`)));
+    return all.map((answer) => answer.text).join("");
+  };
+  assert.match(await told(), /reader@example\.com/);
+  await house.visit(`/unsubscribe/${manageToken(keys, reader.id)}`, { method: "POST" });
+  assert.doesNotMatch(await told(), /reader@example\.com/);
+  assert.match(await told(), /stays@example\.com/);
+  await house.close();
+});

@@ -106,7 +106,8 @@ function withoutJson(c: Ctx): string | undefined {
 
 /** The edge let only known hosts through; the operator's socket needs none and means the first page. */
 async function resolveHost(deps: Deps, c: Ctx, next: () => Promise<void>): Promise<Response | undefined> {
-  const name = new URL(c.req.url).hostname.toLowerCase();
+  // With or without the root's dot, as at the edge.
+  const name = new URL(c.req.url).hostname.toLowerCase().replace(/\.$/, "");
   const hosts = listHosts(deps.db);
   const host = hosts.find((known) => known.name === name) ?? (c.env.operator ? hosts[0] : undefined);
   if (host) {
@@ -149,7 +150,7 @@ const statusOfFault: Record<Fault, ContentfulStatusCode> = {
 
 function answerMissing(deps: Deps, c: Ctx): Response {
   if (isProgram(c)) return c.json({ message: "There is nothing under this path." }, 404);
-  const missing = deps.press.missing(new URL(c.req.url).hostname);
+  const missing = deps.press.missing(c.get("host")?.name ?? "");
   if (!missing) return c.text("There is nothing here.\n", 404);
   const { body } = answerWith(missing, {});
   return c.body(new Uint8Array(body ?? []), 404, { "content-type": "text/html; charset=utf-8" });
@@ -200,6 +201,8 @@ function isProgram(c: Ctx): boolean {
 }
 
 function headerPairs(list: string[]): [string, string][] {
-  return Array.from({ length: list.length / 2 }, (_, index) => [list[index * 2] as string, list[index * 2 + 1] as string]);
+  return Array.from({ length: list.length / 2 }, (_, index) => [
+    list[index * 2] as string,
+    list[index * 2 + 1] as string,
+  ]);
 }
-

@@ -2,9 +2,9 @@
  * The publisher's desk. Publishing takes two steps without JavaScript: the form posts `step=preview` and is shown what
  * would happen, with everything typed kept in hidden fields; `step=publish` makes it happen, `step=edit` goes back.
  */
+import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
-import type { Ctx, Route } from "../http.ts";
-import { seeOther } from "../http.ts";
+import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
 import { createDesk, type Fault, faultOf, goOn } from "../team/desk.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
@@ -37,19 +37,19 @@ export function incidentAdmin(deps: Deps): Route[] {
     now: clock.now(),
     by: c.get("actor"),
   });
-  const rememberDraft = (draft: string, path: string) => {
-    if (draft === "") return;
-    published.set(draft, path);
+  const rememberDraft = (form: Form, path: string) => {
+    if (form.one("draft") === "") return;
+    published.set(draftOf(form), path);
     for (const oldest of published.keys()) {
       if (published.size <= mostDrafts) break;
       published.delete(oldest);
     }
   };
-  const afterwards = (c: Ctx, incidentId: string, draft: string) => {
+  const afterwards = (c: Ctx, incidentId: string) => {
     deps.press.press(c.get("page").id, incidentId);
     deps.announcer.wake();
     const path = `/admin/incidents/${incidentId}`;
-    rememberDraft(draft, path);
+    rememberDraft(c.get("form"), path);
     return goOn(c, path, "published");
   };
 
@@ -68,12 +68,12 @@ export function incidentAdmin(deps: Deps): Route[] {
   const open = (c: Ctx) => {
     const form = c.get("form");
     const fields = fieldsIn(form);
-    const done = published.get(fields.draft);
+    const done = published.get(draftOf(form));
     if (done) return goOn(c, done, "published");
     if (form.one("step") === "edit") return showNew(c, fields);
     try {
       const input = { ...doing(c), ...openingIn(fields) };
-      if (form.one("step") === "publish") return afterwards(c, openIncident(db, input).incident.id, fields.draft);
+      if (form.one("step") === "publish") return afterwards(c, openIncident(db, input).incident.id);
       const rehearsal = rehearse(db, input.now, (stage) => openIncident(stage, input));
       const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents", isNew: true };
       return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
@@ -91,14 +91,14 @@ export function incidentAdmin(deps: Deps): Route[] {
     const form = c.get("form");
     const fields = fieldsIn(form);
     const incident = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
-    const done = published.get(fields.draft);
+    const done = published.get(draftOf(form));
     if (done) return goOn(c, done, "published");
     if (form.one("step") === "edit") return showIncident(c, fields);
     try {
       const input = { ...doing(c), ...updateIn(db, incident, fields) };
       if (form.one("step") === "publish") {
         postUpdate(db, input);
-        return afterwards(c, incident.id, fields.draft);
+        return afterwards(c, incident.id);
       }
       const rehearsal = rehearse(db, input.now, (stage) => postUpdate(stage, input));
       const action = `/admin/incidents/${incident.id}/updates`;
@@ -133,4 +133,10 @@ export function incidentAdmin(deps: Deps): Route[] {
     },
     ...editRoutes(deps, desk),
   ];
+}
+
+/** The draft with its words: whoever goes back after publishing and writes something else publishes something else. */
+function draftOf(form: Form): string {
+  const said = form.entries.filter(([name]) => name !== "step" && name !== "_csrf");
+  return hashSecret(JSON.stringify(said));
 }

@@ -100,6 +100,8 @@ test("nobody's path is not found, nobody's host is refused, and no header change
   }
   for (const host of ["status.example.com:443", "STATUS.example.com", "status.example.com."]) {
     assert.equal((await house.visit("/", { host })).status, 200, host);
+    assert.equal((await house.visit("/admin/sign-in", { host })).status, 200, host);
+    assert.match((await house.visit("/nothing", { host })).text, /<h1/, host);
   }
   const usual = await house.visit("/");
   const spoofed = await house.visit("/", {

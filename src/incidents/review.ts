@@ -37,6 +37,7 @@ export function reviewView(
     silent: announcement === undefined,
     held: announcement?.state === "held" ? announcement.reason : "",
     letter: { subject: letter.subject, text: letter.text, html: letterBody(letter.html) },
+    partless: components.length > 0 && story.componentIds.length === 0,
     headline: rehearsal.headline,
     also: rehearsal.also,
     incident: storyView({ ...story, updates: [update] }, { zone: page.timeZone, names }),

@@ -58,6 +58,9 @@ test("the whole walk: review, publish, update, resolve; the page shows each step
   assert.equal(review.status, 200);
   assert.match(review.text, /<strong>2 people<\/strong> will be told/);
   assert.match(review.text, /Publish and tell 2 people/);
+  assert.doesNotMatch(review.text, /No part is marked/);
+  const forgotten = { ...draft(house), [`part[${house.parts.Checkout}]`]: "", step: "preview" };
+  assert.match((await paul.send("/admin/incidents", forgotten)).text, /No part is marked/);
   assert.match(review.text, /Investigating: Payments fail for &lt;some&gt; cards \(Checkout\)/);
   assert.match(review.text, /Two banks <strong>refuse<\/strong> cards\./);
   assert.match(review.text, /Two banks \*\*refuse\*\* cards\./, "the letter's plain text");

@@ -84,6 +84,7 @@ async function tour(place: Place & { port: number }): Promise<{ words: string; s
   await run(["incident", "show", opened.id]);
   const planned = ["--from", "2030-01-01T02:00Z", "--until", "2030-01-01T04:00Z", "--component", "login"];
   await run(["incident", "open", "--title", "Upgrade", "--body", "Sign-in pauses.", "--no-notify", ...planned]);
+  assert.match(await run(["incident", "list"]), /2030-01-01 02:00:00 UTC {2}scheduled/);
   const parts = await json(["component", "list"]);
   assert.equal(parts.find((part: any) => part.name === "Login").status, "operational");
   assert.equal(

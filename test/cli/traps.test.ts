@@ -121,6 +121,8 @@ test("a typo in a command, an option, a setting or a component names the nearest
   );
   await refuses(run, ["config", "get", "lsten"], /Did you mean listen\?/);
   await refuses(run, ["component", "change", "Pubic API", "--status", "operational"], /Near it: "Public API"/);
+  const planned = ["incident", "open", "--title", "x", "--body", "x", "--until", "2030-01-01T04:00Z", "--from"];
+  await refuses(run, [...planned, "2030-01-01 02:00"], /^Give --from as a time with its offset/);
   await refuses(run, ["component", "change", "public api", "--status", "down"], /Give one of these statuses/);
   await refuses(run, ["page", "show", "--page", "nope"], /There is no such page/);
 });

@@ -11,11 +11,13 @@ const order: Level[] = ["debug", "info", "warn", "error"];
  */
 export function createLog(input: { clock: Clock; write: (line: string) => void; least?: Level }): Log {
   const least = order.indexOf(input.least ?? "info");
-  const at = (level: Level) => (event: string, detail: Record<string, unknown> = {}) => {
-    if (order.indexOf(level) < least) return;
-    const time = new Date(input.clock.now()).toISOString();
-    input.write(`${JSON.stringify({ time, level, event, ...detail }, plainErrors)}\n`);
-  };
+  const at =
+    (level: Level) =>
+    (event: string, detail: Record<string, unknown> = {}) => {
+      if (order.indexOf(level) < least) return;
+      const time = new Date(input.clock.now()).toISOString();
+      input.write(`${JSON.stringify({ time, level, event, ...detail }, plainErrors)}\n`);
+    };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 

@@ -435,7 +435,9 @@ export const auditEntries = sqliteTable(
     id: integer("id").primaryKey({ autoIncrement: true }),
     at: integer("at").notNull(),
     pageId: text("page_id"),
-    actorKind: text("actor_kind", { enum: ["member", "token", "operator", "subscriber", "system", "stranger"] }).notNull(),
+    actorKind: text("actor_kind", {
+      enum: ["member", "token", "operator", "subscriber", "system", "stranger"],
+    }).notNull(),
     actorId: text("actor_id"),
     action: text("action").notNull(),
     subject: text("subject"),

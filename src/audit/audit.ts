@@ -10,7 +10,12 @@ export type Actor =
   | { kind: "subscriber"; id: string }
   | { kind: "operator" | "system" | "stranger" };
 
-export type Deed = { pageId?: string; action: string; subject?: string; detail?: Record<string, string | number | boolean> };
+export type Deed = {
+  pageId?: string;
+  action: string;
+  subject?: string;
+  detail?: Record<string, string | number | boolean>;
+};
 
 export function recordDeed(tx: Db | Tx, by: Actor, at: number, deed: Deed): void {
   tx.insert(auditEntries)

@@ -8,7 +8,7 @@ import { type Actor, recordDeed } from "../audit/audit.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { componentGroups, componentStatuses, components, type ComponentStatus, statusChanges } from "../schema.ts";
+import { type ComponentStatus, componentGroups, componentStatuses, components, statusChanges } from "../schema.ts";
 import { requireLines, requireText } from "../text.ts";
 
 export type Component = typeof components.$inferSelect;
@@ -101,7 +101,10 @@ export function setStatuses(
   return Object.entries(input.statuses).map(([componentId, newStatus]) => {
     const { status: oldStatus } = findComponent(tx, { pageId: input.pageId, id: componentId });
     if (oldStatus !== newStatus) {
-      tx.update(components).set({ status: newStatus, updatedAt: input.now }).where(eq(components.id, componentId)).run();
+      tx.update(components)
+        .set({ status: newStatus, updatedAt: input.now })
+        .where(eq(components.id, componentId))
+        .run();
       tx.insert(statusChanges).values({ pageId: input.pageId, componentId, oldStatus, newStatus, at: input.now }).run();
     }
     return { componentId, oldStatus, newStatus };
@@ -114,19 +117,30 @@ export function findComponent(db: Db | Tx, input: { pageId: string; id: string }
     .from(components)
     .where(and(eq(components.id, input.id), eq(components.pageId, input.pageId)))
     .get();
-  if (!component) throw new UserError("not_found", `This page has no component ${JSON.stringify(input.id)}.`, { field: "components" });
+  if (!component)
+    throw new UserError("not_found", `This page has no component ${JSON.stringify(input.id)}.`, {
+      field: "components",
+    });
   return component;
 }
 
 /** By position, archived ones left out unless asked for. */
 export function listComponents(db: Db | Tx, pageId: string, archived: "without" | "with" = "without"): Component[] {
-  const wanted = archived === "with" ? eq(components.pageId, pageId) : and(eq(components.pageId, pageId), isNull(components.archivedAt));
+  const wanted =
+    archived === "with"
+      ? eq(components.pageId, pageId)
+      : and(eq(components.pageId, pageId), isNull(components.archivedAt));
   return db.select().from(components).where(wanted).orderBy(asc(components.position), asc(components.id)).all();
 }
 
 export function listGroups(db: Db | Tx, pageId: string): ComponentGroup[] {
   const wanted = and(eq(componentGroups.pageId, pageId), isNull(componentGroups.archivedAt));
-  return db.select().from(componentGroups).where(wanted).orderBy(asc(componentGroups.position), asc(componentGroups.id)).all();
+  return db
+    .select()
+    .from(componentGroups)
+    .where(wanted)
+    .orderBy(asc(componentGroups.position), asc(componentGroups.id))
+    .all();
 }
 
 export function findGroup(db: Db | Tx, input: { pageId: string; id: string }): ComponentGroup {
@@ -136,7 +150,9 @@ export function findGroup(db: Db | Tx, input: { pageId: string; id: string }): C
     .where(and(eq(componentGroups.id, input.id), eq(componentGroups.pageId, input.pageId)))
     .get();
   if (!group || group.archivedAt) {
-    throw new UserError("not_found", `This page has no component group ${JSON.stringify(input.id)}.`, { field: "group_id" });
+    throw new UserError("not_found", `This page has no component group ${JSON.stringify(input.id)}.`, {
+      field: "group_id",
+    });
   }
   return group;
 }
@@ -193,7 +209,10 @@ export function archiveGroup(db: Db, input: Doing & { id: string }): ComponentGr
   return db.transaction((tx) => {
     const group = findGroup(tx, input);
     fillGroup(tx, group, []);
-    tx.update(componentGroups).set({ archivedAt: input.now, updatedAt: input.now }).where(eq(componentGroups.id, input.id)).run();
+    tx.update(componentGroups)
+      .set({ archivedAt: input.now, updatedAt: input.now })
+      .where(eq(componentGroups.id, input.id))
+      .run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "group.archive", subject: input.id });
     return group;
   });
@@ -213,7 +232,8 @@ export function moveGroup(db: Db, input: Doing & { id: string; step: "up" | "dow
 
 export function requireStatus(text: string, field = "status"): ComponentStatus {
   const status = componentStatuses.find((known) => known === text);
-  if (!status) throw new UserError("invalid", `Give one of these statuses: ${componentStatuses.join(", ")}.`, { field });
+  if (!status)
+    throw new UserError("invalid", `Give one of these statuses: ${componentStatuses.join(", ")}.`, { field });
   return status;
 }
 
@@ -221,13 +241,15 @@ function fillGroup(tx: Tx, group: ComponentGroup, given: string[]): void {
   const componentIds = [...new Set(given)];
   for (const id of componentIds) findComponent(tx, { pageId: group.pageId, id });
   tx.update(components).set({ groupId: null }).where(eq(components.groupId, group.id)).run();
-  if (componentIds.length > 0) tx.update(components).set({ groupId: group.id }).where(inArray(components.id, componentIds)).run();
+  if (componentIds.length > 0)
+    tx.update(components).set({ groupId: group.id }).where(inArray(components.id, componentIds)).run();
 }
 
 function componentFields(tx: Tx | Db, input: ComponentFields & { pageId: string }): Partial<Component> {
   const fields: Partial<Component> = {};
   if (input.description !== undefined) fields.description = describe(input.description);
-  if (input.groupId !== undefined) fields.groupId = input.groupId && findGroup(tx, { pageId: input.pageId, id: input.groupId }).id;
+  if (input.groupId !== undefined)
+    fields.groupId = input.groupId && findGroup(tx, { pageId: input.pageId, id: input.groupId }).id;
   if (input.showcase !== undefined) fields.showcase = input.showcase;
   if (input.onlyShowIfDegraded !== undefined) fields.onlyShowIfDegraded = input.onlyShowIfDegraded;
   if (input.startDate !== undefined) fields.startDate = input.startDate && requireDate(input.startDate);

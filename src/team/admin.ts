@@ -10,7 +10,15 @@ import { moment } from "../statuspage/words.ts";
 import { networkOf } from "../subscribers/network.ts";
 import { createDesk, faultOf, goOn } from "./desk.ts";
 import { isSecure } from "./guard.ts";
-import { accountKey, findMemberByAddress, isSignInLink, passwordOf, setPassword, spendSignInLink } from "./members.ts";
+import {
+  accountKey,
+  findMemberByAddress,
+  isSignInLink,
+  linkLifeMs,
+  passwordOf,
+  setPassword,
+  spendSignInLink,
+} from "./members.ts";
 import { hashPassword, requirePassword, verifyPassword } from "./passwords.ts";
 import { createSessions, endSessionsOf, listSessions } from "./sessions.ts";
 
@@ -78,6 +86,12 @@ export function memberAdmin(deps: Deps): Route[] {
     return seeOther(c, "/admin/sign-in");
   };
 
+  /** Whoever just came in by a one-time link may have forgotten the password: that is what they asked the link for. */
+  const mustProve = (c: Ctx) => {
+    const { method, createdAt } = c.get("session");
+    return c.get("member").hasPassword && !(method === "link" && clock.now() - createdAt < linkLifeMs);
+  };
+
   const account = (c: Ctx, more: object = {}, status: 200 | 422 = 200) => {
     const { id, hasPassword, address } = c.get("member");
     const own = c.get("session").hash;
@@ -90,14 +104,19 @@ export function memberAdmin(deps: Deps): Route[] {
       seen: moment(row.lastSeenAt, zone),
     }));
     const grants = c.get("grants").map((grant) => grant.role.replace("_", " "));
-    return desk.page(c, "account", { hasPassword, address, grants, rows, others: rows.length > 1, ...more }, status);
+    return desk.page(
+      c,
+      "account",
+      { hasPassword, mustProve: mustProve(c), address, grants, rows, others: rows.length > 1, ...more },
+      status,
+    );
   };
 
   const changePassword = async (c: Ctx) => {
-    const { id, hasPassword } = c.get("member");
+    const { id } = c.get("member");
     const form = c.get("form");
     try {
-      if (hasPassword) {
+      if (mustProve(c)) {
         // Not the limit of sign-in: whoever guesses outside must not keep the member from changing it inside.
         const key = `password|${id}`;
         limits.take(key, perAccount, "Too many attempts. Wait some minutes.");

@@ -12,7 +12,13 @@ import { newId, newSecret } from "../ids.ts";
 import { canonicalAddress, requireAddress } from "../mail/address.ts";
 import { memberRoles, members, type Role, sessions, signInLinks } from "../schema.ts";
 
-export type Member = { id: string; address: string; name: string | undefined; suspended: boolean; hasPassword: boolean };
+export type Member = {
+  id: string;
+  address: string;
+  name: string | undefined;
+  suspended: boolean;
+  hasPassword: boolean;
+};
 export type Grant = { role: Role; pageId: string | null };
 
 export const linkLifeMs = 30 * 60_000;
@@ -42,7 +48,11 @@ export function findMember(db: Db | Tx, input: { id: string; keys: Keys }): Memb
 }
 
 export function findMemberByAddress(db: Db | Tx, input: { address: string; keys: Keys }): Member | undefined {
-  const row = db.select().from(members).where(eq(members.addressIndex, indexAddress(input.keys, input.address))).get();
+  const row = db
+    .select()
+    .from(members)
+    .where(eq(members.addressIndex, indexAddress(input.keys, input.address)))
+    .get();
   return row && openMember(input.keys, row);
 }
 
@@ -61,7 +71,11 @@ export function grantsOf(db: Db | Tx, memberId: string): Grant[] {
 
 /** Whether the grants cover a role, or any role, on a page. The owner's covers all. */
 export function mayAct(grants: Grant[], role: Role | "any", pageId: string): boolean {
-  return grants.some((grant) => (role === "any" || grant.role === role || grant.role === "owner") && (grant.pageId === null || grant.pageId === pageId));
+  return grants.some(
+    (grant) =>
+      (role === "any" || grant.role === role || grant.role === "owner") &&
+      (grant.pageId === null || grant.pageId === pageId),
+  );
 }
 
 /** A link for one sign-in within half an hour. Only its hash is stored. @returns the secret that the link ends in */
@@ -91,7 +105,10 @@ export function spendSignInLink(db: Db, input: { secret: string; now: number }):
   return db.transaction((tx) => {
     const link = findLink(tx, input);
     if (!link) {
-      throw new UserError("not_found", "This sign-in link was used already or is too old. Ask for a new one: candor member link ADDRESS");
+      throw new UserError(
+        "not_found",
+        "This sign-in link was used already or is too old. Ask for a new one: candor member link ADDRESS",
+      );
     }
     tx.update(signInLinks).set({ usedAt: input.now }).where(eq(signInLinks.tokenHash, link.tokenHash)).run();
     return link.memberId;
@@ -122,7 +139,11 @@ export function setPassword(
   db.transaction((tx) => {
     const sealed = seal(input.keys, { column: "members.password", row: input.memberId }, input.phc);
     tx.update(members).set({ password: sealed }).where(eq(members.id, input.memberId)).run();
-    for (const session of tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.memberId, input.memberId)).all()) {
+    for (const session of tx
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(eq(sessions.memberId, input.memberId))
+      .all()) {
       if (session.id !== input.keepSessionHash) tx.delete(sessions).where(eq(sessions.id, session.id)).run();
     }
     recordDeed(tx, input.by, input.now, { action: "member.password", subject: input.memberId });
@@ -131,11 +152,15 @@ export function setPassword(
 
 export function passwordOf(db: Db, input: { memberId: string; keys: Keys }): string | undefined {
   const row = db.select({ password: members.password }).from(members).where(eq(members.id, input.memberId)).get();
-  return row?.password ? unseal(input.keys, { column: "members.password", row: input.memberId }, row.password) : undefined;
+  return row?.password
+    ? unseal(input.keys, { column: "members.password", row: input.memberId }, row.password)
+    : undefined;
 }
 
 export function forgetOldLinks(db: Db, input: { now: number }): void {
-  db.delete(signInLinks).where(lt(signInLinks.expiresAt, input.now - 86_400_000)).run();
+  db.delete(signInLinks)
+    .where(lt(signInLinks.expiresAt, input.now - 86_400_000))
+    .run();
 }
 
 /** The same key for the sign-in limits whether or not the address is a member's. */

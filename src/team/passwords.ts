@@ -13,7 +13,8 @@ export function requirePassword(password: string): string {
   if (password.length < 10) {
     throw new UserError("invalid", "Use at least 10 characters; a sentence is good.", { field: "password" });
   }
-  if (Buffer.byteLength(password) > 1024) throw new UserError("invalid", "Use at most 1,024 bytes.", { field: "password" });
+  if (Buffer.byteLength(password) > 1024)
+    throw new UserError("invalid", "Use at most 1,024 bytes.", { field: "password" });
   return password;
 }
 

@@ -121,11 +121,26 @@ test("a new password needs the present one and ends the other sessions", async (
   assert.match(short.text, /at least 10 characters/);
   assert.match((await owner.send("/admin/account/password", { password: sentence })).text, /Your password is set/);
   assert.equal(sessionCount(house), 1);
+  house.pass(31 * 60_000);
   const blind = await owner.send("/admin/account/password", { current: "wrong", password: "another long sentence" });
   assert.equal(blind.status, 422);
   assert.match(blind.text, /isn’t your present password/);
   const changed = await owner.send("/admin/account/password", { current: sentence, password: "another long sentence" });
   assert.equal(changed.status, 200);
+  await house.close();
+});
+
+test("who forgot the password comes in by a link and sets a new one", async () => {
+  const house = await openTestHouse();
+  const first = await house.signIn(house.owner);
+  await first.open("/admin/account");
+  await first.send("/admin/account/password", { password: sentence });
+  const again = await house.signIn(house.owner);
+  assert.doesNotMatch((await again.open("/admin/account")).text, /Present password/);
+  assert.match(
+    (await again.send("/admin/account/password", { password: "another long sentence" })).text,
+    /Your password is set/,
+  );
   await house.close();
 });
 

@@ -3,7 +3,8 @@
 (() => {
   const own = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
   const name = () => {
-    for (const time of document.querySelectorAll("time[datetime*=T]")) time.title = `${own.format(new Date(time.dateTime))} (your time)`;
+    for (const time of document.querySelectorAll("time[datetime*=T]"))
+      time.title = `${own.format(new Date(time.dateTime))} (your time)`;
   };
   name();
   let known;
@@ -28,7 +29,7 @@
       // Out of reach for now: what is shown stays shown.
     }
   };
-  look();
+  void look();
   setInterval(look, 60_000);
   document.addEventListener("visibilitychange", look);
 })();

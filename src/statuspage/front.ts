@@ -87,7 +87,9 @@ function sentence(state: PageState): { headline: string; also: string } {
     .filter((part) => part.names.length > 0);
   const [worst, ...others] = parts;
   if (!worst) {
-    if (state.indicator === "none") return { headline: "All systems are operational.", also: "" };
+    // Where no part is listed there is no "all" to speak of.
+    const well = state.components.length > 0 ? "All systems are operational." : "Nothing is reported.";
+    if (state.indicator === "none") return { headline: well, also: "" };
     const maintenance = state.indicator === "maintenance";
     return { headline: maintenance ? "Maintenance is under way." : "We are looking into a problem.", also: "" };
   }

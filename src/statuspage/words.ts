@@ -90,7 +90,7 @@ export function frame(page: Page, origin: string) {
     pageName: page.name,
     description: page.description,
     supportUrl: page.supportUrl,
-    timeZone: page.timeZone,
+    timeZone: page.timeZone.replace(/^Etc\/(?=UTC$)/, ""),
     origin,
   };
 }

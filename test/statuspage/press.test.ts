@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
+import { archiveComponent } from "../../src/components/components.ts";
 import { type OpenIncident, openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { type House, host, monday, openTestHouse } from "../support/house.ts";
@@ -146,6 +147,16 @@ test("public pages are served while the database can't be read", async () => {
   }
 });
 
+test("a page that lists nothing yet claims nothing about it", async () => {
+  const house = await openTestHouse();
+  for (const id of Object.values(house.parts))
+    archiveComponent(house.deps.db, { pageId: house.page.id, id, archived: true, now: monday + 1, by });
+  house.deps.press.pressAll();
+  assert.match((await house.visit("/")).text, /<h1>Nothing is reported\.<\/h1>/);
+  assert.doesNotMatch((await house.visit("/subscribe")).text, /Only these parts/);
+  await house.close();
+});
+
 test("a new day is drawn without any change, in the page's own zone", async () => {
   const house = await openTestHouse();
   const before = (await house.visit("/")).text;
@@ -164,7 +175,7 @@ test("what is written shows as text: markup in titles and updates never becomes 
   const evil = `<script>alert(1)</script><img src=x onerror=alert(1)>"'&`;
   const incident = open(house, {
     name: evil,
-    body: `${evil}\n\n[a](javascript:alert(1)) [b](https://example.com)`,
+    body: `${evil}\n\n[a](javascript:alert(1)) [b](https://example.com) see https://example.com/log?a=1, www.example.com`,
     components: { [house.parts.API]: "major_outage" },
   });
   for (const path of ["/", "/history", `/incidents/${incident.id}`]) {
@@ -173,7 +184,7 @@ test("what is written shows as text: markup in titles and updates never becomes 
   }
   assert.match(
     (await house.visit(`/incidents/${incident.id}`)).text,
-    /<a href="https:\/\/example\.com" rel="nofollow noopener noreferrer">b<\/a>/,
+    /<a href="https:\/\/example\.com" rel="nofollow noopener noreferrer">b<\/a> see <a href="https:\/\/example\.com\/log\?a=1" [^>]*>https:\/\/example\.com\/log\?a=1<\/a>, www\.example\.com</,
   );
   await house.close();
 });

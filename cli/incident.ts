@@ -159,6 +159,7 @@ async function publish(options: Telling, done: string, plan: (house: Visit) => P
 
 function toldWords(announcement: Json): string {
   if (!announcement) return "Nobody is told by mail.";
+  if (announcement.audience === 0) return "Nobody has subscribed to this, so nobody is told by mail.";
   if (announcement.state !== "held") return `${count(announcement.audience, "person is", "people are")} told by mail.`;
   return `It is on the page; its letters are held. ${announcement.reason} Send them with: candor announcement send ${announcement.id}`;
 }

@@ -171,8 +171,9 @@ function machineZone(): string {
 function kitText(kit: { fingerprint: string; lines: string[] }): string {
   return `${kitWords(kit)}
 
-Write this down or store it in a password manager, off this machine, now. Whoever has it and the data can read
-everything; without it and the key file nobody can, you included. The key file comes back with: candor key restore`;
+Write this down or store it in a password manager, off this machine, now.
+Whoever has it and the data can read everything; without it and the key file
+nobody can, you included. The key file comes back with: candor key restore`;
 }
 
 function madeText(founding: Founding, where: BootOptions): string {
@@ -189,6 +190,7 @@ function madeText(founding: Founding, where: BootOptions): string {
       ["Key", resolve(where.keyFile)],
     ]),
     `Start the server${protocol === "https:" ? ", behind a proxy that holds the certificate" : ""}:  ${serve}`,
-    "Then open this to sign in, once, within 30 minutes:",
+    ...(founding.smtpUrl === "" ? [] : [`See whether mail works:  candor mail test ${founding.owner}`]),
+    `Then open this to sign in, once, within 30 minutes (later: candor member link ${founding.owner}):`,
   ].join("\n\n");
 }

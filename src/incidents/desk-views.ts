@@ -1,4 +1,5 @@
 /** What the publisher's pages show: the list of incidents, and one with its timeline and its forms. */
+import { heldViews } from "../announcements/held.ts";
 import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import type { Deps } from "../deps.ts";
@@ -48,6 +49,7 @@ export function incidentPageView(
   return {
     title: story.name,
     incident: { ...view, updates: view.updates.map((update) => ({ ...update, told: toldView(db, update.id) })) },
+    held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
     writing: input.fields !== undefined || story.resolvedAt === null,
     ends: story.kind === "maintenance" ? "Completed" : "Resolved",

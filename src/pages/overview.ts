@@ -1,8 +1,8 @@
 /** What a member sees first: what is open, what waits for a decision, how the mail goes, how the parts are. */
-import { type Announcement, listAnnouncements } from "../announcements/announcements.ts";
+import { heldViews } from "../announcements/held.ts";
 import { listComponents } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
-import { type Incident, listOpenIncidents, listUpcoming, tellStories, updateById } from "../incidents/stories.ts";
+import { type Incident, listOpenIncidents, listUpcoming, tellStories } from "../incidents/stories.ts";
 import { countQueue } from "../mail/ledger.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { worstFirst } from "../statuspage/state.ts";
@@ -25,9 +25,7 @@ export function overview(deps: Deps, page: Page) {
     headline: headline(listOpenIncidents(db, page.id).length, troubled.length),
     open: view(worstFirst(listOpenIncidents(db, page.id))),
     upcoming: view(listUpcoming(db, page.id)),
-    held: listAnnouncements(db, { pageId: page.id, limit: 100 })
-      .filter((announcement) => announcement.state === "held")
-      .map((announcement) => heldView(deps, announcement)),
+    held: heldViews(db, { pageId: page.id }),
     mail: mailSentence(deps, page.id),
     kept: deps.config.text("mail.smtp_url") === "",
     active: countSubscribers(db, page.id).active,
@@ -40,18 +38,6 @@ function headline(open: number, troubled: number): string {
   if (open > 0) return open === 1 ? "One incident is open." : `${open} incidents are open.`;
   if (troubled > 0) return "No incident is open, but not every part is operational.";
   return "Nothing is open.";
-}
-
-function heldView(deps: Deps, announcement: Announcement) {
-  const { update, incident } = updateById(deps.db, announcement.updateId);
-  return {
-    id: announcement.id,
-    reason: announcement.reason,
-    audience: announcement.audience,
-    incidentId: incident.id,
-    name: incident.name,
-    body: update.body,
-  };
 }
 
 /** The queue in one sentence. */

@@ -216,7 +216,13 @@ test("an announcement beyond the burst factor is held; a person sends or drops i
   const review = await paul.send("/admin/incidents", { ...draft(house), draft: "b", name: "Again", step: "preview" });
   assert.match(review.text, /letters will be held/);
   assert.match(review.text, /Publish and hold the letters/);
-  await paul.send("/admin/incidents", { ...draft(house), draft: "b", name: "Again", step: "publish" });
+  const published = await paul.send("/admin/incidents", {
+    ...draft(house),
+    draft: "b",
+    name: "Again",
+    step: "publish",
+  });
+  assert.match(published.text, /Send it to 120 people<\/button>/);
   await paul.send("/admin/incidents", { ...draft(house), draft: "c", name: "And again", step: "publish" });
   await house.settle();
   assert.equal(rowsIn(house, "deliveries"), 120);

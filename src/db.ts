@@ -206,6 +206,12 @@ function asUserError(error: unknown, file: string): unknown {
   ) {
     return new UserError("invalid", `${file} can't be opened for writing. Check the folder's owner and rights.`);
   }
+  if (code.startsWith("SQLITE_CORRUPT")) {
+    return new UserError(
+      "invalid",
+      `${file} is damaged. Put a snapshot in its place (candor snapshot makes them; an upgrade leaves one in snapshots/), without ${file}-wal and ${file}-shm.`,
+    );
+  }
   if (code === "SQLITE_FULL" || code === "ENOSPC") {
     return new UserError(
       "invalid",

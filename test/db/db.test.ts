@@ -53,6 +53,19 @@ test("an empty or short key is refused before a file exists", () => {
   }
 });
 
+test("a damaged database is said to be damaged, and how to come back", () => {
+  const where = folder();
+  const keys = keysIn(where);
+  openStore({ where, keys, clock: systemClock }).close();
+  const bytes = readFileSync(join(where, "candor.db"));
+  bytes.fill(120, 5000, 5004);
+  writeFileSync(join(where, "candor.db"), bytes);
+  assert.throws(() => openStore({ where, keys, clock: systemClock }), {
+    name: "UserError",
+    message: /candor\.db is damaged.*Put a snapshot in its place/,
+  });
+});
+
 test("another keyring doesn't open the database and says what to do", () => {
   const where = folder();
   openStore({ where, keys: keysIn(where), clock: systemClock }).close();

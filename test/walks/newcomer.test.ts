@@ -21,7 +21,7 @@ test("copied alone into an empty folder, with an empty environment, it does ever
   assert.equal(readFileSync(place.keyFile, "utf8"), key, "init never overwrites a key");
 
   const server = await place.serve(port);
-  assert.match((await fetchFrom(server.origin, "/")).text, /All systems are operational/);
+  assert.match((await fetchFrom(server.origin, "/")).text, /Nothing is reported/);
   assert.equal((await fetchFrom(server.origin, new URL(link).pathname)).status, 200);
   const token = await place.run(["token", "create", "--name", "ci", "--role", "publisher"]);
   assert.match(token.out, /^candor_[\w-]{43}\n$/, "the token alone is on standard output");

@@ -87,6 +87,23 @@ export const openTales: OpenTale[] = [
     ],
   },
   {
+    begun: 74,
+    title: "Custom domains get their certificates late",
+    updates: [
+      {
+        after: 0,
+        status: "investigating",
+        body: "A new custom domain waits up to an hour for its certificate. Domains that have one are fine. Next word by {+30}.",
+        parts: { "Custom domains": degraded },
+      },
+      {
+        after: 31,
+        status: "monitoring",
+        body: "Our certificate authority slowed us down; orders go to a second one now. New domains get theirs within two minutes again. We watch it and write by {+60}.",
+      },
+    ],
+  },
+  {
     begun: 35,
     title: "Managed Redis moves to new hardware",
     concerns: ["Managed Redis"],

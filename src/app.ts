@@ -152,7 +152,7 @@ function answerMissing(deps: Deps, c: Ctx): Response {
   if (isProgram(c)) return c.json({ message: "There is nothing under this path." }, 404);
   const missing = deps.press.missing(c.get("host")?.name ?? "");
   if (!missing) return c.text("There is nothing here.\n", 404);
-  const { body } = answerWith(missing, {});
+  const { body } = answerWith(missing, { ifNoneMatch: undefined, acceptEncoding: undefined });
   return c.body(new Uint8Array(body ?? []), 404, { "content-type": "text/html; charset=utf-8" });
 }
 

@@ -9,22 +9,36 @@ import { answerPressed } from "./statuspage/public.ts";
 
 type Refusal = { status: number; words: string };
 
+/** What the gate and the pressed page need of a request's headers, gathered in one walk. */
+type Seen = {
+  hosts: number;
+  host: string;
+  lengths: number;
+  length: string;
+  encoded: boolean;
+  upgrade: boolean;
+  ifNoneMatch: string | undefined;
+  acceptEncoding: string | undefined;
+};
+
 export function createEdge(input: { press: Press; app: RequestListener; health: RequestListener }): RequestListener {
   return (request, response) => {
-    const refusal = inspect(request);
+    const seen = look(request.rawHeaders);
+    const refusal = inspect(request, seen);
     if (refusal) return refuse(response, refusal);
     const url = request.url as string;
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
-    const host = nameOf(request.headers.host as string);
+    const host = nameOf(seen.host);
     if (!input.press.knows(host))
       return refuse(response, { status: 421, words: "This server has no page under that host name." });
-    if (request.method === "GET" || request.method === "HEAD") {
-      const answer = answerPressed(input.press, { method: request.method, host, path, headers: request.headers });
+    const { method } = request;
+    if (method === "GET" || method === "HEAD") {
+      const answer = answerPressed(input.press, host, path, seen);
       if (answer) {
         response.writeHead(answer.status, answer.headers);
-        response.end(request.method === "HEAD" ? undefined : answer.body);
+        response.end(method === "HEAD" ? undefined : answer.body);
         return;
       }
     }
@@ -32,37 +46,94 @@ export function createEdge(input: { press: Press; app: RequestListener; health: 
   };
 }
 
-function inspect(request: IncomingMessage): Refusal | undefined {
+/**
+ * One walk over the raw list. Names are told apart by their length before anything is compared, because this runs for
+ * every request and most of their headers concern nobody here.
+ */
+function look(raw: string[]): Seen {
+  const seen: Seen = {
+    hosts: 0,
+    host: "",
+    lengths: 0,
+    length: "",
+    encoded: false,
+    upgrade: false,
+    ifNoneMatch: undefined,
+    acceptEncoding: undefined,
+  };
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] as string;
+    const value = raw[index + 1] as string;
+    switch (name.length) {
+      case 4:
+        if (is(name, "host")) {
+          seen.hosts += 1;
+          seen.host = value;
+        }
+        break;
+      case 7:
+        if (is(name, "upgrade")) seen.upgrade = true;
+        break;
+      case 13:
+        if (is(name, "if-none-match")) seen.ifNoneMatch = seen.ifNoneMatch ? `${seen.ifNoneMatch}, ${value}` : value;
+        break;
+      case 14:
+        if (is(name, "content-length")) {
+          seen.lengths += 1;
+          seen.length = value;
+        }
+        break;
+      case 15:
+        if (is(name, "accept-encoding"))
+          seen.acceptEncoding = seen.acceptEncoding ? `${seen.acceptEncoding}, ${value}` : value;
+        break;
+      case 16:
+        if (is(name, "content-encoding")) seen.encoded = true;
+        break;
+      case 17:
+        if (is(name, "transfer-encoding")) seen.lengths += 1;
+        break;
+    }
+  }
+  return seen;
+}
+
+function is(name: string, known: string): boolean {
+  return name === known || name.toLowerCase() === known;
+}
+
+const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+function inspect(request: IncomingMessage, seen: Seen): Refusal | undefined {
   const method = request.method ?? "";
-  if (!["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].includes(method)) {
-    return { status: 405, words: "This method is not served." };
-  }
+  if (!methods.has(method)) return { status: 405, words: "This method is not served." };
   if (request.httpVersion !== "1.1") return { status: 505, words: "Speak HTTP/1.1." };
-  let hosts = 0;
-  let lengths = 0;
-  for (let index = 0; index < request.rawHeaders.length; index += 2) {
-    const name = (request.rawHeaders[index] as string).toLowerCase();
-    if (name === "host") hosts += 1;
-    else if (name === "content-length" || name === "transfer-encoding") lengths += 1;
-    else if (name === "upgrade") return { status: 400, words: "Upgrades are not served." };
-    else if (name === "content-encoding") return { status: 415, words: "Send the body without Content-Encoding." };
-  }
-  if (hosts !== 1 || !/^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(request.headers.host ?? "")) {
-    return { status: 400, words: "Send exactly one Host header." };
-  }
-  if (!request.url?.startsWith("/") || request.url.length > 8192)
-    return { status: 400, words: "This address isn't one." };
-  if (lengths > 1) return { status: 400, words: "Send one Content-Length or one Transfer-Encoding." };
-  const reading = method === "GET" || method === "HEAD";
-  if (reading && lengths === 1 && request.headers["content-length"] !== "0") {
+  if (seen.upgrade) return { status: 400, words: "Upgrades are not served." };
+  if (seen.encoded) return { status: 415, words: "Send the body without Content-Encoding." };
+  if (seen.hosts !== 1 || nameOf(seen.host) === "") return { status: 400, words: "Send exactly one Host header." };
+  const { url } = request;
+  if (!url?.startsWith("/") || url.length > 8192) return { status: 400, words: "This address isn't one." };
+  if (seen.lengths > 1) return { status: 400, words: "Send one Content-Length or one Transfer-Encoding." };
+  if (seen.lengths === 1 && seen.length !== "0" && (method === "GET" || method === "HEAD")) {
     return { status: 400, words: "A request that reads has no body." };
   }
   return undefined;
 }
 
-function nameOf(host: string): string {
-  const name = host.toLowerCase().replace(/:\d+$/, "");
-  return name.endsWith(".") ? name.slice(0, -1) : name;
+const hostForm = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
+/** Visitors send the same few Host headers over and over; strangers' are forgotten by the thousand. */
+const names = new Map<string, string>();
+
+/** Without port and closing dot, in lower case; empty for what is no host. */
+function nameOf(header: string): string {
+  const known = names.get(header);
+  if (known !== undefined) return known;
+  const bare = hostForm.test(header) ? header.toLowerCase().replace(/:\d+$/, "") : "";
+  const name = bare.endsWith(".") ? bare.slice(0, -1) : bare;
+  if (names.size >= 1000) names.clear();
+  names.set(header, name);
+  return name;
 }
 
 function refuse(response: ServerResponse, refusal: Refusal): void {

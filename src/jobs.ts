@@ -11,13 +11,13 @@ const second = 1000;
 const minute = 60 * second;
 const day = 24 * 60 * minute;
 /** A WAL of this size is moved into the database; small enough for a pause that nobody notices. */
-const walLimit = 2 * 1024 * 1024;
+const walLimit = 512 * 1024;
 
 export const timetable: Job[] = [
   { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
   {
     name: "move the log into the database",
-    everyMs: 100,
+    everyMs: 50,
     run: (deps) => deps.store.walBytes() > walLimit && deps.store.checkpoint(),
   },
   { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },

@@ -1,7 +1,12 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
+/** Lets waiting visitors be served between two pieces of work that are long enough to be felt together. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** How long the event loop was held, at the worst, in this minute and the one before. Milliseconds. */
-export function watchPauses(): { worstMs(): number; stop(): void } {
+export function watchPauses(): { worstMs(): number; forget(): void; stop(): void } {
   const resolution = 10;
   const delay = monitorEventLoopDelay({ resolution });
   delay.enable();
@@ -14,6 +19,8 @@ export function watchPauses(): { worstMs(): number; stop(): void } {
   return {
     // The monitor counts its own interval in.
     worstMs: () => Math.max(0, Math.round((Math.max(before, delay.max) / 1e6 - resolution) * 10) / 10),
+    /** Loading the program holds the loop too; once it runs, that is no longer news. */
+    forget: () => delay.reset(),
     stop: () => {
       clearInterval(timer);
       delay.disable();

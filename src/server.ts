@@ -173,7 +173,10 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const bound = web.address() as { port: number };
     const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
 
-    await ready(); // A route that doesn't say who may enter ends the start here.
+    // A route that doesn't say who may enter ends the start here. The router builds its tables at the first request, which
+    // is ours and not a publisher's.
+    await (await ready()).fetch(new Request(`${origin}/v1`), { peer: "operator", operator: true });
+    pauses.forget();
     const jobs = startJobs(house);
     house.mailer.wake();
     house.announcer.wake();

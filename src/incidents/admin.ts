@@ -2,9 +2,11 @@
  * The publisher's desk. Publishing takes two steps without JavaScript: the form posts `step=preview` and is shown what
  * would happen, with everything typed kept in hidden fields; `step=publish` makes it happen, `step=edit` goes back.
  */
+
 import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
 import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
+import { nextTurn } from "../pauses.ts";
 import { createDesk, type Fault, faultOf, goOn } from "../team/desk.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
@@ -45,11 +47,12 @@ export function incidentAdmin(deps: Deps): Route[] {
       published.delete(oldest);
     }
   };
-  const afterwards = (c: Ctx, incidentId: string) => {
-    deps.press.press(c.get("page").id, incidentId);
-    deps.announcer.wake();
+  const afterwards = async (c: Ctx, incidentId: string) => {
     const path = `/admin/incidents/${incidentId}`;
     rememberDraft(c.get("form"), path);
+    await nextTurn();
+    deps.press.press(c.get("page").id, incidentId);
+    deps.announcer.wake();
     return goOn(c, path, "published");
   };
 

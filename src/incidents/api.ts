@@ -16,6 +16,7 @@ import type { Db } from "../db.ts";
 import type { Deps } from "../deps.ts";
 import type { Ctx, Route } from "../http.ts";
 import { originOf } from "../pages/pages.ts";
+import { nextTurn } from "../pauses.ts";
 import type { IncidentStatus } from "../schema.ts";
 import { type ManageContext, manageIncidentShape, manageUpdateShape } from "../statuspage/manage-shapes.ts";
 import { namesOf } from "../statuspage/shapes.ts";
@@ -52,7 +53,8 @@ export function incidentApi(deps: Deps): Route[] {
   };
   const shape = (c: Ctx, id: string) => shapes(c, [findIncident(db, { pageId: c.get("page").id, id })])[0];
   const idOf = (c: Ctx) => c.req.param("id") ?? "";
-  const told = (c: Ctx, incidentId: string) => {
+  const told = async (c: Ctx, incidentId: string) => {
+    await nextTurn();
     press.press(c.get("page").id, incidentId);
     announcer.wake();
   };
@@ -91,7 +93,7 @@ export function incidentApi(deps: Deps): Route[] {
     const run = (stage: Db): Written => openIncident(stage, { ...input, ...doing(deps, c), name, burstFactor });
     if (isYes(c, "dry_run")) return rehearsed(c, run, { posts: true, isNew: true });
     const { incident } = run(db);
-    told(c, incident.id);
+    await told(c, incident.id);
     return c.json(shape(c, incident.id), 201);
   };
 
@@ -115,7 +117,7 @@ export function incidentApi(deps: Deps): Route[] {
     if (isYes(c, "dry_run")) return rehearsed(c, run, { posts, isNew: false });
     // The rules' own transactions are savepoints inside this one: all of the PATCH, or nothing.
     db.transaction((tx) => run(tx as unknown as Db), { behavior: "immediate" });
-    told(c, before.id);
+    await told(c, before.id);
     return c.json(shape(c, before.id));
   };
   const latest = (stage: Db, incident: Incident) =>
@@ -144,10 +146,10 @@ export function incidentApi(deps: Deps): Route[] {
       manageLink: `${context.origin}/subscription/…`,
     });
 
-  const remove = (c: Ctx) => {
+  const remove = async (c: Ctx) => {
     const gone = shape(c, idOf(c));
     deleteIncident(db, { ...doing(deps, c), incidentId: idOf(c) });
-    told(c, idOf(c));
+    await told(c, idOf(c));
     return c.json(gone);
   };
   const correct = async (c: Ctx) => {
@@ -155,7 +157,7 @@ export function incidentApi(deps: Deps): Route[] {
     const input = { body: takeText(fields, "body"), displayAt: takeTime(fields, "display_at") };
     const updateId = c.req.param("update") ?? "";
     correctUpdate(db, { ...doing(deps, c), incidentId: idOf(c), updateId, ...input });
-    told(c, idOf(c));
+    await told(c, idOf(c));
     const { pageId } = doing(deps, c);
     const story = tellStory(db, { pageId, id: idOf(c) });
     const update = story.updates.find((one) => one.id === updateId) as Story["updates"][number];

@@ -11,7 +11,7 @@ import { countSubscribers } from "../../src/subscribers/subscribers.ts";
 import { openTestHouse } from "../support/house.ts";
 import { freePort, makePlace } from "./program.ts";
 
-test("the example is a company with a past, three open incidents, one plan, and readers", async (t) => {
+test("the example is a company with a past, three open incidents, work under way and planned, and readers", async (t) => {
   const house = await openTestHouse();
   t.after(() => house.close());
   const { db } = house.deps;
@@ -32,7 +32,7 @@ test("the example is a company with a past, three open incidents, one plan, and 
     "Managed Redis": "under_maintenance",
   });
   const open = listOpenIncidents(db, page.id);
-  assert.deepEqual(open.map((one) => one.impact).toSorted(), ["maintenance", "major", "minor"]);
+  assert.deepEqual(open.map((one) => one.impact).toSorted(), ["maintenance", "major", "minor", "minor"]);
   assert.equal(open.length, openTales.length);
   assert.equal(listUpcoming(db, page.id).length, 1);
 

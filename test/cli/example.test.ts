@@ -28,6 +28,7 @@ test("the example is a company with a past, three open incidents, work under way
   assert.deepEqual(unwell, {
     "Object storage": "partial_outage",
     Backups: "degraded_performance",
+    "Custom domains": "degraded_performance",
     Webhooks: "degraded_performance",
     "Managed Redis": "under_maintenance",
   });

@@ -8,7 +8,7 @@ import { type Actor, recordDeed } from "../audit/audit.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { announcements, deliveries, incidentComponents, incidentUpdates, subscribers } from "../schema.ts";
-import { audienceOf, countActive, countChoosers } from "../subscribers/subscribers.ts";
+import { audienceOf, countActive, countChoosers } from "../subscribers/audience.ts";
 
 export type Announcement = typeof announcements.$inferSelect;
 

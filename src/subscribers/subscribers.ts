@@ -7,7 +7,7 @@
  * Links carry a MAC of the subscriber's id, so no secret of theirs is stored.
  */
 import { randomBytes } from "node:crypto";
-import { and, asc, desc, eq, gt, inArray, isNotNull, lt, or, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, lt, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { findComponent } from "../components/components.ts";
 import { blindIndex, isLinkMac, linkMac, seal, unseal } from "../crypto/fields.ts";
@@ -353,50 +353,6 @@ export function forgetUnconfirmed(db: Db, input: { now: number }): number {
     .where(lt(confirmationCounts.lastSentAt, input.now - confirmationMemoryMs))
     .run();
   return db.delete(subscribers).where(never).run().changes;
-}
-
-/** Active subscribers of the whole page, and of parts of it; counted in an index, because there may be very many. */
-export function countActive(db: Db | Tx, pageId: string): { wholePage: number; parts: number } {
-  const rows = db
-    .select({ wholePage: subscribers.wholePage, count: sql<number>`count(*)` })
-    .from(subscribers)
-    .where(and(eq(subscribers.pageId, pageId), eq(subscribers.state, "active")))
-    .groupBy(subscribers.wholePage)
-    .all();
-  const of = (wholePage: boolean) => rows.find((row) => row.wholePage === wholePage)?.count ?? 0;
-  return { wholePage: of(true), parts: of(false) };
-}
-
-/** Active subscribers who chose one of these components. */
-export function countChoosers(db: Db | Tx, input: { pageId: string; componentIds: string[] }): number {
-  if (input.componentIds.length === 0) return 0;
-  const row = db
-    .select({ count: sql<number>`count(DISTINCT ${subscribers.seq})` })
-    .from(subscriberComponents)
-    .innerJoin(subscribers, eq(subscribers.seq, subscriberComponents.subscriberSeq))
-    .where(
-      and(
-        inArray(subscriberComponents.componentId, input.componentIds),
-        eq(subscribers.pageId, input.pageId),
-        eq(subscribers.state, "active"),
-        eq(subscribers.wholePage, false),
-      ),
-    )
-    .get();
-  return row?.count ?? 0;
-}
-
-/** The rows an announcement goes to: active, and of the whole page or of one of the components. */
-export function audienceOf(pageId: string, componentIds: string[]) {
-  const chosen =
-    componentIds.length > 0
-      ? sql`EXISTS (SELECT 1 FROM ${subscriberComponents} WHERE ${subscriberComponents.subscriberSeq} = ${subscribers.seq} AND ${inArray(subscriberComponents.componentId, componentIds)})`
-      : sql`0`;
-  return and(
-    eq(subscribers.pageId, pageId),
-    eq(subscribers.state, "active"),
-    or(eq(subscribers.wholePage, true), chosen),
-  );
 }
 
 function requireWish(db: Db | Tx, pageId: string, wish: Wish): void {

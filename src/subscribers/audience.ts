@@ -1,0 +1,48 @@
+/** Whom an announcement reaches, and how many they are. */
+import { and, eq, inArray, or, sql } from "drizzle-orm";
+import type { Db, Tx } from "../db.ts";
+import { subscriberComponents, subscribers } from "../schema.ts";
+
+/** Active subscribers of the whole page, and of parts of it; counted in an index, because there may be very many. */
+export function countActive(db: Db | Tx, pageId: string): { wholePage: number; parts: number } {
+  const rows = db
+    .select({ wholePage: subscribers.wholePage, count: sql<number>`count(*)` })
+    .from(subscribers)
+    .where(and(eq(subscribers.pageId, pageId), eq(subscribers.state, "active")))
+    .groupBy(subscribers.wholePage)
+    .all();
+  const of = (wholePage: boolean) => rows.find((row) => row.wholePage === wholePage)?.count ?? 0;
+  return { wholePage: of(true), parts: of(false) };
+}
+
+/** Active subscribers who chose one of these components. */
+export function countChoosers(db: Db | Tx, input: { pageId: string; componentIds: string[] }): number {
+  if (input.componentIds.length === 0) return 0;
+  const row = db
+    .select({ count: sql<number>`count(DISTINCT ${subscribers.seq})` })
+    .from(subscriberComponents)
+    .innerJoin(subscribers, eq(subscribers.seq, subscriberComponents.subscriberSeq))
+    .where(
+      and(
+        inArray(subscriberComponents.componentId, input.componentIds),
+        eq(subscribers.pageId, input.pageId),
+        eq(subscribers.state, "active"),
+        eq(subscribers.wholePage, false),
+      ),
+    )
+    .get();
+  return row?.count ?? 0;
+}
+
+/** The rows an announcement goes to: active, and of the whole page or of one of the components. */
+export function audienceOf(pageId: string, componentIds: string[]) {
+  const chosen =
+    componentIds.length > 0
+      ? sql`EXISTS (SELECT 1 FROM ${subscriberComponents} WHERE ${subscriberComponents.subscriberSeq} = ${subscribers.seq} AND ${inArray(subscriberComponents.componentId, componentIds)})`
+      : sql`0`;
+  return and(
+    eq(subscribers.pageId, pageId),
+    eq(subscribers.state, "active"),
+    or(eq(subscribers.wholePage, true), chosen),
+  );
+}

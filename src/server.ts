@@ -23,6 +23,7 @@ import { createRender } from "./render.ts";
 import { createPress } from "./statuspage/press.ts";
 import { quarantineSubscriber } from "./subscribers/subscribers.ts";
 import { createLimits } from "./team/limits.ts";
+import { keepTicksFast } from "./ticks.ts";
 
 export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
 
@@ -129,6 +130,7 @@ export function socketPath(data: string): string {
 }
 
 export async function startServer(input: OpenInput & { data: string }): Promise<RunningServer> {
+  keepTicksFast();
   const house = openHouse(input);
   const { config, log, press, data } = { ...house, data: input.data };
   const servers: Server[] = [];

@@ -3,6 +3,7 @@ import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { BlockList, isIP, isIPv4 } from "node:net";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import type { Hono } from "hono";
 import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
@@ -175,6 +176,8 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const bound = web.address() as { port: number };
     const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
 
+    // Visitors who waited for the restart come first: loading the app holds the event loop for as long as pressing did.
+    await setTimeout(settleMs);
     // A route that doesn't say who may enter ends the start here. The router builds its tables at the first request, which
     // is ours and not a publisher's.
     await (await ready()).fetch(new Request(`${origin}/v1`), { peer: "operator", operator: true });
@@ -255,6 +258,9 @@ const limits = {
   maxHeaderSize: 16_384,
 };
 
+/** Between listening and loading the app. */
+const settleMs = 20;
+
 /** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
 
@@ -317,7 +323,7 @@ function closeServer(server: Server): Promise<void> {
     server.close(() => resolve());
     server.closeIdleConnections();
     const sweep = setInterval(() => server.closeIdleConnections(), 100);
-    const last = setTimeout(() => server.closeAllConnections(), 10_000);
+    const last = globalThis.setTimeout(() => server.closeAllConnections(), 10_000);
     server.once("close", () => {
       clearInterval(sweep);
       clearTimeout(last);

@@ -59,12 +59,15 @@ type Shelf = {
   rest: (() => void) | undefined;
 };
 
+/** Whoever waited for the change, or for the start, is answered before the past is looked at. */
+const idleAfterMs = 50;
+
 export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log }): Press {
   const { db, render, clock, log } = input;
   let hosts = new Map<string, string>();
   const shelves = new Map<string, Shelf>();
   const assets = pressAssets();
-  let idle: NodeJS.Immediate | undefined;
+  let idle: NodeJS.Timeout | undefined;
 
   const html = (template: string, view: object, origin: string) =>
     pressed(
@@ -173,12 +176,12 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     };
     const step = () => {
       const more = attempt(pressSome);
-      idle = more ? setImmediate(step) : undefined;
+      idle = more ? setTimeout(step, 0) : undefined;
       // After a failure what is missing is pressed when it is asked for.
       if (more === false) for (const shelf of shelves.values()) shelf.complete = true;
     };
-    clearImmediate(idle);
-    idle = setImmediate(step);
+    clearTimeout(idle);
+    idle = setTimeout(step, idleAfterMs);
   };
 
   const press = (pageId: string, incidentId?: string) => {
@@ -231,7 +234,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       return did;
     },
     assetPath: (name) => assets.paths[name] ?? "",
-    stop: () => clearImmediate(idle),
+    stop: () => clearTimeout(idle),
   };
 }
 

@@ -181,6 +181,7 @@ test("who leaves between publishing and sending gets no letter", async () => {
   const link = await confirmationLink(house);
   const visitor = house.stranger();
   await visitor.send(link, {});
+  await house.settle(); // So that nothing wakes the mailer before the reader has left.
   const { db, keys, clock } = house.deps;
   const now = clock.now();
   const by = { kind: "system" as const };

@@ -4,22 +4,17 @@ import { pruneLedger } from "./mail/ledger.ts";
 import { forgetUnconfirmed } from "./subscribers/subscribers.ts";
 import { forgetOldLinks } from "./team/members.ts";
 import { endExpiredSessions } from "./team/sessions.ts";
+import { takeTurn } from "./turns.ts";
 
 type Job = { name: string; everyMs: number; run: (deps: Deps) => unknown };
 
 const second = 1000;
 const minute = 60 * second;
 const day = 24 * 60 * minute;
-/** A WAL of this size is moved into the database; small enough for a pause that nobody notices. */
-const walLimit = 512 * 1024;
-
 export const timetable: Job[] = [
   { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
-  {
-    name: "move the log into the database",
-    everyMs: 50,
-    run: (deps) => deps.store.walBytes() > walLimit && deps.store.checkpoint(),
-  },
+  // So often that there is never so much of it that a visitor notices.
+  { name: "move the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint() },
   { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },
   { name: "deliver what is due", everyMs: 30 * second, run: (deps) => deps.mailer.wake() },
   {
@@ -42,19 +37,23 @@ function pruneOldLetters(deps: Deps): void {
 
 /** A job that fails is logged and tried again at its next hour; it never takes the others with it. */
 export function startJobs(deps: Deps): { stop(): void } {
+  let stopped = false;
+  const run = (job: Job) => {
+    if (stopped) return;
+    try {
+      job.run(deps);
+    } catch (error) {
+      deps.log.error("job.failed", { job: job.name, error });
+    }
+  };
   const timers = timetable.map((job) => {
-    const timer = setInterval(() => {
-      try {
-        job.run(deps);
-      } catch (error) {
-        deps.log.error("job.failed", { job: job.name, error });
-      }
-    }, job.everyMs);
+    const timer = setInterval(() => takeTurn(() => run(job)), job.everyMs);
     timer.unref();
     return timer;
   });
   return {
     stop: () => {
+      stopped = true;
       for (const timer of timers) clearInterval(timer);
     },
   };

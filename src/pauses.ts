@@ -1,10 +1,5 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
-/** Lets waiting visitors be served between two pieces of work that are long enough to be felt together. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
 /** How long the event loop was held, at the worst, in this minute and the one before. Milliseconds. */
 export function watchPauses(): { worstMs(): number; forget(): void; stop(): void } {
   const resolution = 10;

@@ -16,6 +16,7 @@ import { createEdge } from "./edge.ts";
 import { version } from "./embedded.ts";
 import { UserError } from "./errors.ts";
 import type { Env } from "./http.ts";
+import { rehearseForLater } from "./incidents/rehearsal.ts";
 import { startJobs } from "./jobs.ts";
 import { createLog, type Level } from "./log.ts";
 import { createMailer } from "./mail/mailer.ts";
@@ -181,6 +182,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     // A route that doesn't say who may enter ends the start here. The router builds its tables at the first request, which
     // is ours and not a publisher's.
     await (await ready()).fetch(new Request(`${origin}/v1`), { peer: "operator", operator: true });
+    rehearsePublishing(house);
     pauses.forget();
     const jobs = startJobs(house);
     house.mailer.wake();
@@ -206,6 +208,15 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     for (const server of servers) server.close();
     await house.close();
     throw error;
+  }
+}
+
+function rehearsePublishing(house: Deps): void {
+  const { db, config, clock, log } = house;
+  try {
+    rehearseForLater(db, { now: clock.now(), burstFactor: config.number("mail.burst_factor") });
+  } catch (error) {
+    log.error("publishing.rehearsal_failed", { error });
   }
 }
 

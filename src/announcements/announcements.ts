@@ -3,12 +3,12 @@
  * expanded into deliveries in slices short enough for the event loop, from a cursor that survives a crash. An
  * announcement that would send far more than the page's subscribers explain is held until a person says yes.
  */
-import { and, asc, desc, eq, gt, gte, inArray, lte, max, sql } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, max, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import type { Db, Tx } from "../db.ts";
+import { type Db, type Tx, withoutWaiting } from "../db.ts";
 import { UserError } from "../errors.ts";
-import { announcements, deliveries, incidentComponents, incidentUpdates, subscribers } from "../schema.ts";
-import { audienceOf, countActive, countChoosers } from "../subscribers/audience.ts";
+import { announcements, deliveries, subscribers } from "../schema.ts";
+import { countActive, countChoosers } from "../subscribers/audience.ts";
 
 export type Announcement = typeof announcements.$inferSelect;
 
@@ -73,66 +73,50 @@ function burstReason(
 }
 
 /**
- * Expands one slice of the oldest announcement that waits.
+ * Expands one slice of the oldest announcement that waits, each time it is called. The statements are made once: a slice
+ * is small, so that visitors don't notice it, and making them would cost as much again.
  *
  * @returns how many deliveries were queued, or undefined when nothing waits
  */
-export function expandSlice(db: Db, input: { now: number }): number | undefined {
-  return db.transaction((tx) => {
-    const announcement = tx
-      .select()
-      .from(announcements)
-      .where(eq(announcements.state, "expanding"))
-      .orderBy(asc(announcements.id))
-      .limit(1)
-      .get();
-    if (!announcement) return undefined;
-    const { pageId, lastSeq, cursor } = announcement;
-    const upTo = endOfSlice(tx, announcement);
-    const slice = and(
-      audienceOf(pageId, componentsOf(tx, announcement)),
-      gt(subscribers.seq, cursor),
-      lte(subscribers.seq, upTo),
-    );
-    const queued = tx.run(
-      sql`INSERT OR IGNORE INTO ${deliveries} (page_id, kind, announcement_id, subscriber_seq, state, attempts, next_attempt_at, created_at)
-          SELECT ${pageId}, 'update', ${announcement.id}, ${subscribers.seq}, 'queued', 0, ${input.now}, ${input.now}
-          FROM ${subscribers} WHERE ${slice}`,
-    ).changes;
-    const state = upTo >= lastSeq ? "expanded" : "expanding";
-    tx.update(announcements).set({ cursor: upTo, state }).where(eq(announcements.id, announcement.id)).run();
-    return queued;
-  });
-}
-
-/** The subscriber number that ends the slice: bounded by how many rows are looked at, whatever the gaps. */
-function endOfSlice(tx: Tx, announcement: Announcement): number {
-  const row = tx
-    .select({ seq: subscribers.seq })
-    .from(subscribers)
-    .where(
-      and(
-        eq(subscribers.pageId, announcement.pageId),
-        eq(subscribers.state, "active"),
-        gt(subscribers.seq, announcement.cursor),
-      ),
+export function createExpander(db: Db): (input: { now: number }) => number | undefined {
+  const { $client: client } = db;
+  const findOldest = client
+    .prepare(
+      "SELECT id, page_id, update_id, cursor, last_seq FROM announcements WHERE state = 'expanding' ORDER BY id LIMIT 1",
     )
-    .orderBy(asc(subscribers.seq))
-    .limit(1)
-    .offset(sliceSize - 1)
-    .get();
-  return Math.min(row?.seq ?? announcement.lastSeq, announcement.lastSeq);
-}
-
-/** The components of the update's incident: who chose one of them is told. */
-function componentsOf(tx: Tx, announcement: Announcement): string[] {
-  return tx
-    .select({ id: incidentComponents.componentId })
-    .from(incidentComponents)
-    .innerJoin(incidentUpdates, eq(incidentUpdates.incidentId, incidentComponents.incidentId))
-    .where(eq(incidentUpdates.id, announcement.updateId))
-    .all()
-    .map((row) => row.id);
+    .raw();
+  // Bounded by how many rows are looked at, whatever the gaps.
+  const endOfSlice = client
+    .prepare(
+      `SELECT seq FROM subscribers WHERE page_id = ? AND state = 'active' AND seq > ? ORDER BY seq LIMIT 1 OFFSET ${sliceSize - 1}`,
+    )
+    .pluck();
+  // Who reads the whole page, and who chose a component of the update's incident.
+  const queue = client.prepare(
+    `INSERT OR IGNORE INTO deliveries (page_id, kind, announcement_id, subscriber_seq, state, attempts, next_attempt_at, created_at)
+     SELECT page_id, 'update', @id, seq, 'queued', 0, @now, @now FROM subscribers
+     WHERE page_id = @pageId AND state = 'active' AND seq > @cursor AND seq <= @upTo AND (whole_page = 1 OR EXISTS (
+       SELECT 1 FROM subscriber_components AS chosen
+       JOIN incident_components AS touched ON touched.component_id = chosen.component_id
+       JOIN incident_updates AS told ON told.incident_id = touched.incident_id
+       WHERE chosen.subscriber_seq = subscribers.seq AND told.id = @updateId))`,
+  );
+  const advance = client.prepare("UPDATE announcements SET cursor = ?, state = ? WHERE id = ?");
+  return ({ now }) =>
+    withoutWaiting(db, () =>
+      db.transaction(
+        () => {
+          const row = findOldest.get() as [number, string, string, number, number] | undefined;
+          if (!row) return undefined;
+          const [id, pageId, updateId, cursor, lastSeq] = row;
+          const upTo = Math.min((endOfSlice.get(pageId, cursor) as number | undefined) ?? lastSeq, lastSeq);
+          const { changes } = queue.run({ id, pageId, updateId, cursor, upTo, now });
+          advance.run(upTo, upTo >= lastSeq ? "expanded" : "expanding", id);
+          return changes;
+        },
+        { behavior: "immediate" },
+      ),
+    );
 }
 
 export function listAnnouncements(db: Db, input: { pageId: string; limit: number }): Announcement[] {

@@ -6,8 +6,8 @@
 import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
 import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
-import { nextTurn } from "../pauses.ts";
 import { createDesk, type Fault, faultOf, goOn } from "../team/desk.ts";
+import { nextTurn } from "../turns.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
 import { openIncident, postUpdate } from "./incidents.ts";

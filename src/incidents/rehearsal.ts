@@ -4,9 +4,12 @@
  */
 import { TransactionRollbackError } from "drizzle-orm";
 import { type Announcement, announcementOf } from "../announcements/announcements.ts";
+import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
+import { listPages } from "../pages/pages.ts";
 import { frontView } from "../statuspage/front.ts";
 import { readState } from "../statuspage/state.ts";
+import { openIncident } from "./incidents.ts";
 import { type Incident, type IncidentUpdate, type Story, tellStory } from "./stories.ts";
 
 export type Rehearsal = {
@@ -18,6 +21,27 @@ export type Rehearsal = {
   headline: string;
   also: string;
 };
+
+/**
+ * Code that runs for the first time is slow, and the first publication is no time for it: rehearse one at the start, on
+ * each page. So a house that couldn't publish says so before somebody has to.
+ */
+export function rehearseForLater(db: Db, input: { now: number; burstFactor: number }): void {
+  for (const { id: pageId } of listPages(db)) {
+    const [part] = listComponents(db, pageId);
+    rehearse(db, input.now, (stage) =>
+      openIncident(stage, {
+        ...input,
+        pageId,
+        name: "A rehearsal",
+        body: "Nobody will read this.",
+        components: part ? { [part.id]: "major_outage" } : {},
+        notify: true,
+        by: { kind: "system" },
+      }),
+    );
+  }
+}
 
 /** @throws UserError as `publish` does */
 export function rehearse(

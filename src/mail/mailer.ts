@@ -8,6 +8,7 @@ import type { Config } from "../config.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
+import { takeTurn } from "../turns.ts";
 import { countQueue } from "./ledger.ts";
 import { createPace } from "./pace.ts";
 import { createPool, type Envelope, type Pool } from "./pool.ts";
@@ -42,11 +43,13 @@ export type Mailer = {
   check(): Promise<RelayCheck | { outcome: "not_configured" }>;
 };
 
-const claimSize = 100;
-const sliceMs = 20;
+const claimSize = 50;
+const sliceMs = 2;
 const pauseMs = [5_000, 10_000, 30_000, 60_000, 300_000];
 const narrowMs = 60_000;
 const stopMs = 10_000;
+/** Letters that wait for their pace go out a few at a time. */
+const shortestSleepMs = 5;
 /** The longest sleep: a clock that was set, or a setting changed behind our back, is noticed after it. */
 const longestSleepMs = 60_000;
 const pausedSleepMs = 5_000;
@@ -72,7 +75,7 @@ export function createMailer(input: {
   let dry = true;
   let stopping = false;
   let gone = false;
-  let soon: NodeJS.Immediate | undefined;
+  let soon = false;
   let alarm: NodeJS.Timeout | undefined;
   let troubled = false;
   let waiters: (() => void)[] = [];
@@ -81,7 +84,9 @@ export function createMailer(input: {
   if (released > 0) log.info("mail.leases_released", { letters: released });
 
   const again = () => {
-    if (!stopping) soon ??= setImmediate(turn);
+    if (stopping || soon) return;
+    soon = true;
+    takeTurn(turn);
   };
   const sleep = (ms: number, keepsProcess = false) => {
     clearTimeout(alarm);
@@ -95,16 +100,10 @@ export function createMailer(input: {
 
   /** One slice of work; everything that happens asks for another. */
   const turn = () => {
-    soon = undefined;
+    soon = false;
     if (stopping) return;
     try {
-      // Before a connection gets its next letter its last one is on record, so that a crash repeats no more than there are
-      // connections. A few share a commit, because it costs more than a letter.
-      if (!troubled && recorder.waiting() > 0) {
-        const few = recorder.waiting() < config.number("mail.connections") / 4 && recorder.waiting() <= inFlight.size;
-        if (few) return recorder.writeSoon();
-        recorder.write();
-      }
+      if (!troubled && recorder.waiting() > 0) recordWhatCame();
       if (!troubled && !isPaused()) sendWhatMayGo();
       if (inFlight.size === 0 && ready.length === 0) recorder.write();
       if (dry && !pause && ready.length === 0 && inFlight.size === 0 && !troubled) sleepUntilDue();
@@ -112,6 +111,18 @@ export function createMailer(input: {
       trouble(error);
     }
     settle();
+  };
+
+  /**
+   * What is under way and what came back without being on record are together no more than the connections, so that a
+   * crash repeats no more than that. Half of them share a commit, because it costs more than a letter.
+   */
+  const mayGo = (pool: Pool | undefined): boolean => !pool || inFlight.size + recorder.waiting() < mostAtOnce(pool);
+
+  const recordWhatCame = () => {
+    const pool = road?.pool;
+    if (!pool || recorder.waiting() >= mostAtOnce(pool) / 2) recorder.write();
+    else recorder.writeSoon();
   };
 
   const isPaused = (): boolean => {
@@ -131,15 +142,16 @@ export function createMailer(input: {
     const pool = currentPool();
     const until = performance.now() + sliceMs;
     const rate = config.number("mail.letters_per_second");
-    while (!pause && !troubled && (!pool || inFlight.size < mostAtOnce(pool))) {
+    while (!pause && !troubled && mayGo(pool)) {
       if (ready.length === 0) {
         if (dry) return;
         ready = claimDeliveries(db, { now: clock.now(), limit: claimSize });
         dry = ready.length < claimSize;
-        if (ready.length === 0) return;
+        // A claim is work enough for one turn.
+        return ready.length === 0 ? undefined : again();
       }
       const wait = pool ? pace.take(rate) : 0;
-      if (wait > 0) return sleep(wait, true);
+      if (wait > 0) return sleep(Math.max(wait, shortestSleepMs), true);
       const delivery = ready.shift();
       if (delivery) begin(delivery, pool);
       if (performance.now() > until) return again();
@@ -260,10 +272,7 @@ export function createMailer(input: {
   };
 
   const isQuiet = () =>
-    inFlight.size === 0 &&
-    recorder.waiting() + ready.length === 0 &&
-    soon === undefined &&
-    (dry || pause !== undefined);
+    inFlight.size === 0 && recorder.waiting() + ready.length === 0 && !soon && (dry || pause !== undefined);
 
   const settle = () => {
     if (waiters.length === 0 || !(isQuiet() || stopping)) return;
@@ -292,7 +301,6 @@ export function createMailer(input: {
     stop: async () => {
       stopping = true;
       clearTimeout(alarm);
-      clearImmediate(soon);
       recorder.giveBack(ready.map((waiting) => waiting.id));
       ready = [];
       const deadline = performance.now() + stopMs;

@@ -1,12 +1,13 @@
 /**
  * The queue: rows of `deliveries` while they wait. At least once: a lease is committed before a letter leaves, its
  * outcome after the server answered; a crash in between repeats the letter with the same Message-ID and loses none. One
- * process owns the database, so a lease found at boot is a dead one's.
+ * process owns the database, so a lease found at boot is a dead one's. Neither waits for the disk: what a power cut takes
+ * back is done again.
  */
 
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
-import type { Db } from "../db.ts";
+import { type Db, withoutWaiting } from "../db.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -61,24 +62,26 @@ export function claimDeliveries(db: Db, input: { now: number; limit: number }): 
     )
     .raw();
   const lease = db.$client.prepare("UPDATE deliveries SET state = 'leased', leased_until = ? WHERE id = ?");
-  return db.transaction(
-    () => {
-      const due = (["queued", "deferred"] as const).flatMap((state) => select.all(state, now, limit) as ClaimRow[]);
-      const rows = due.toSorted((a, b) => a[8] - b[8] || a[0] - b[0]).slice(0, limit);
-      for (const row of rows) lease.run(now + leaseMs, row[0]);
-      return rows.map(([id, pageId, kind, announcementId, subscriberSeq, address, attempts, createdAt]) => ({
-        id,
-        pageId,
-        kind,
-        announcementId: announcementId ?? undefined,
-        subscriberSeq: subscriberSeq ?? undefined,
-        address: address ?? undefined,
-        attempts,
-        createdAt,
-      }));
-    },
-    { behavior: "immediate" },
-  );
+  const claim = () =>
+    db.transaction(
+      () => {
+        const due = (["queued", "deferred"] as const).flatMap((state) => select.all(state, now, limit) as ClaimRow[]);
+        const rows = due.toSorted((a, b) => a[8] - b[8] || a[0] - b[0]).slice(0, limit);
+        for (const row of rows) lease.run(now + leaseMs, row[0]);
+        return rows.map(([id, pageId, kind, announcementId, subscriberSeq, address, attempts, createdAt]) => ({
+          id,
+          pageId,
+          kind,
+          announcementId: announcementId ?? undefined,
+          subscriberSeq: subscriberSeq ?? undefined,
+          address: address ?? undefined,
+          attempts,
+          createdAt,
+        }));
+      },
+      { behavior: "immediate" },
+    );
+  return withoutWaiting(db, claim);
 }
 
 /**
@@ -98,42 +101,44 @@ export function recordOutcomes(
      sent_at = ?, reply = ? WHERE id = ?`,
   );
   const keep = db.$client.prepare("INSERT OR REPLACE INTO kept_letters (delivery_id, letter) VALUES (?, ?)");
-  db.transaction(
-    () => {
-      for (const outcome of input.outcomes) {
-        const row = read.get(outcome.id) as [number, number] | undefined;
-        if (!row) continue;
-        const [attempts, createdAt] = row;
-        const { id } = outcome;
-        const reply = (words: string) => seal(keys, { column: "deliveries.reply", row: id }, words);
-        switch (outcome.outcome) {
-          case "sent":
-            write.run("sent", attempts + 1, null, now, reply(outcome.reply), id);
-            break;
-          case "kept":
-            keep.run(id, seal(keys, { column: "kept_letters.letter", row: id }, outcome.letter));
-            write.run("kept", attempts, null, now, null, id);
-            break;
-          case "deferred": {
-            if (now - createdAt >= input.giveUpHours * hour) {
-              const words = `Given up after ${input.giveUpHours} hours. The last answer: ${outcome.reply}`;
-              write.run("bounced", attempts + 1, null, null, reply(words), id);
-            } else {
-              const pause = backOff[Math.min(attempts, backOff.length - 1)] ?? hour;
-              write.run("deferred", attempts + 1, now + pause, null, reply(outcome.reply), id);
+  const record = () =>
+    db.transaction(
+      () => {
+        for (const outcome of input.outcomes) {
+          const row = read.get(outcome.id) as [number, number] | undefined;
+          if (!row) continue;
+          const [attempts, createdAt] = row;
+          const { id } = outcome;
+          const reply = (words: string) => seal(keys, { column: "deliveries.reply", row: id }, words);
+          switch (outcome.outcome) {
+            case "sent":
+              write.run("sent", attempts + 1, null, now, reply(outcome.reply), id);
+              break;
+            case "kept":
+              keep.run(id, seal(keys, { column: "kept_letters.letter", row: id }, outcome.letter));
+              write.run("kept", attempts, null, now, null, id);
+              break;
+            case "deferred": {
+              if (now - createdAt >= input.giveUpHours * hour) {
+                const words = `Given up after ${input.giveUpHours} hours. The last answer: ${outcome.reply}`;
+                write.run("bounced", attempts + 1, null, null, reply(words), id);
+              } else {
+                const pause = backOff[Math.min(attempts, backOff.length - 1)] ?? hour;
+                write.run("deferred", attempts + 1, now + pause, null, reply(outcome.reply), id);
+              }
+              break;
             }
-            break;
+            case "bounced":
+              write.run("bounced", attempts + 1, null, null, reply(outcome.reply), id);
+              break;
+            default:
+              write.run(outcome.outcome, attempts, null, null, reply(outcome.reason), id);
           }
-          case "bounced":
-            write.run("bounced", attempts + 1, null, null, reply(outcome.reply), id);
-            break;
-          default:
-            write.run(outcome.outcome, attempts, null, null, reply(outcome.reason), id);
         }
-      }
-    },
-    { behavior: "immediate" },
-  );
+      },
+      { behavior: "immediate" },
+    );
+  withoutWaiting(db, record);
 }
 
 /** Called once at boot. @returns how many letters were under way when the process ended */

@@ -3,18 +3,19 @@ import type { Config } from "../config.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
+import { takeTurn } from "../turns.ts";
 import { type DeliveryOutcome, recordOutcomes, returnUnsent } from "./queue.ts";
 
 /** The mail server said that no letter will ever reach this recipient. `subscriberSeq` is undefined for a test letter. */
 export type Bounce = { deliveryId: number; subscriberSeq: number | undefined; code: string; reply: string };
 
 export type Recorder = {
-  /** Outcomes are written before the next letter leaves, when there are 50, or after 2 ms. */
+  /** Outcomes are written before the next letter leaves, when there are 50, or after 8 ms. */
   note(outcome: DeliveryOutcome, bounce?: Bounce): void;
   giveBack(ids: number[]): void;
   /** Writes what is known in one transaction. */
   write(): void;
-  /** The same within two milliseconds. */
+  /** The same within eight milliseconds. */
   writeSoon(): void;
   /** What isn't written yet. */
   waiting(): number;
@@ -22,7 +23,7 @@ export type Recorder = {
 };
 
 const batch = 50;
-const soonMs = 2;
+const soonMs = 8;
 
 /**
  * Gathers what became of letters and writes it in batches, because a commit costs more than a letter. `onTrouble` is
@@ -43,6 +44,7 @@ export function createRecorder(input: {
   let unsent: number[] = [];
   let bounces: Bounce[] = [];
   let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
 
   const waiting = () => outcomes.length + unsent.length;
   const write = () => {
@@ -70,9 +72,12 @@ export function createRecorder(input: {
     }
     input.onWritten();
   };
+  const writeIfOpen = () => {
+    if (!stopped) write();
+  };
   const writeSoon = () => {
     if (outcomes.length >= batch) write();
-    else timer ??= setTimeout(write, soonMs);
+    else timer ??= setTimeout(() => takeTurn(writeIfOpen), soonMs);
   };
   return {
     note: (outcome, bounce) => {
@@ -87,6 +92,9 @@ export function createRecorder(input: {
     write,
     writeSoon,
     waiting,
-    stop: () => clearTimeout(timer),
+    stop: () => {
+      stopped = true;
+      clearTimeout(timer);
+    },
   };
 }

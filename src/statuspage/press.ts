@@ -13,6 +13,7 @@ import { findIncident, listIncidentIds, tellStory } from "../incidents/stories.t
 import type { Log } from "../log.ts";
 import { findPage, listHosts, listPages, originOf } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
+import { takeTurn } from "../turns.ts";
 import { apiDocuments } from "./api-v2.ts";
 import { dateOf, startOfDay } from "./days.ts";
 import { frontView } from "./front.ts";
@@ -68,6 +69,8 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   const shelves = new Map<string, Shelf>();
   const assets = pressAssets();
   let idle: NodeJS.Timeout | undefined;
+  /** Counts what was begun: whoever presses the past stops when somebody else began anew. */
+  let round = 0;
 
   const html = (template: string, view: object, origin: string) =>
     pressed(
@@ -151,7 +154,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     for (const path of pages.keys()) if (path.startsWith("/history/")) pages.delete(path);
   };
 
-  /** The long past: a few milliseconds of work per turn of the event loop. */
+  /** The long past: two or three milliseconds of work a turn. */
   const warm = () => {
     let paths: { pageId: string; path: string }[] | undefined;
     const list = () =>
@@ -170,18 +173,21 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
           const one = pressOne(next.pageId, next.path);
           if (one) shelf.pages.set(next.path, one);
         }
-        if (performance.now() - began > 5) break;
+        if (performance.now() - began > 2) break;
       }
       return paths.length > 0;
     };
+    round += 1;
+    const own = round;
     const step = () => {
+      if (own !== round) return;
       const more = attempt(pressSome);
-      idle = more ? setTimeout(step, 0) : undefined;
+      if (more) takeTurn(step);
       // After a failure what is missing is pressed when it is asked for.
       if (more === false) for (const shelf of shelves.values()) shelf.complete = true;
     };
     clearTimeout(idle);
-    idle = setTimeout(step, idleAfterMs);
+    idle = setTimeout(() => takeTurn(step), idleAfterMs);
   };
 
   const press = (pageId: string, incidentId?: string) => {
@@ -234,7 +240,10 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       return did;
     },
     assetPath: (name) => assets.paths[name] ?? "",
-    stop: () => clearTimeout(idle),
+    stop: () => {
+      round += 1;
+      clearTimeout(idle);
+    },
   };
 }
 

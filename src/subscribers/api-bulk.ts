@@ -11,6 +11,7 @@ import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import type { SubscriberState } from "../schema.ts";
+import { nextTurn } from "../turns.ts";
 import { channels, statesBy } from "./shapes.ts";
 import {
   findSubscriber,
@@ -34,7 +35,7 @@ export function bulkSubscriberRoutes(deps: Deps): Route[] {
       db.transaction((tx) => {
         for (const subscriber of slice) if (change(tx, subscriber)) changed += 1;
       });
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
     }
     deps.mailer.wake();
     return c.json({ changed }, 201);

@@ -1,5 +1,5 @@
-/** Whom an announcement reaches, and how many they are. */
-import { and, eq, inArray, or, sql } from "drizzle-orm";
+/** How many an announcement reaches. Whom, row by row, says its expansion (announcements.ts). */
+import { and, eq, inArray, sql } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { subscriberComponents, subscribers } from "../schema.ts";
 
@@ -32,17 +32,4 @@ export function countChoosers(db: Db | Tx, input: { pageId: string; componentIds
     )
     .get();
   return row?.count ?? 0;
-}
-
-/** The rows an announcement goes to: active, and of the whole page or of one of the components. */
-export function audienceOf(pageId: string, componentIds: string[]) {
-  const chosen =
-    componentIds.length > 0
-      ? sql`EXISTS (SELECT 1 FROM ${subscriberComponents} WHERE ${subscriberComponents.subscriberSeq} = ${subscribers.seq} AND ${inArray(subscriberComponents.componentId, componentIds)})`
-      : sql`0`;
-  return and(
-    eq(subscribers.pageId, pageId),
-    eq(subscribers.state, "active"),
-    or(eq(subscribers.wholePage, true), chosen),
-  );
 }

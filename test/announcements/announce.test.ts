@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eq, sql } from "drizzle-orm";
-import { countAudience, decideHeld, expandSlice, outcomeOf } from "../../src/announcements/announcements.ts";
+import { countAudience, createExpander, decideHeld, outcomeOf } from "../../src/announcements/announcements.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
@@ -64,10 +64,11 @@ test("a crash between two slices neither loses nor repeats a letter", async () =
   open(house, {});
   const { db } = house.deps;
   const now = house.deps.clock.now();
-  assert.equal(expandSlice(db, { now }), 250);
+  const expandSlice = createExpander(db);
+  assert.equal(expandSlice({ now }), 250);
   // The same slice again, as if the cursor had been lost.
   db.update(announcements).set({ cursor: 0 }).run();
-  while (expandSlice(db, { now }) !== undefined);
+  while (expandSlice({ now }) !== undefined);
   assert.equal(db.select({ count: sql<number>`count(*)` }).from(deliveries).get()?.count, 1200);
   await house.close();
 });

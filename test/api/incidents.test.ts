@@ -1,6 +1,7 @@
 /** From the token to the letter: what programs say about incidents, what is told, and what a rehearsal leaves behind. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { rehearseForLater } from "../../src/incidents/rehearsal.ts";
 import { addSubscriber } from "../../src/subscribers/subscribers.ts";
 import { type House, monday, openTestHouse } from "../support/house.ts";
 import { openLetter } from "../support/letterbox.ts";
@@ -132,20 +133,21 @@ test("a PATCH is done whole or not at all", async () => {
   await send("DELETE", `/incidents/${opened.id}`);
 });
 
+const everything = () =>
+  [
+    "incidents",
+    "incident_updates",
+    "incident_components",
+    "update_components",
+    "announcements",
+    "deliveries",
+    "audit_entries",
+    "status_changes",
+    "components",
+    "subscribers",
+  ].map((table) => JSON.stringify(house.deps.db.$client.prepare(`SELECT * FROM ${table}`).all()));
+
 test("a rehearsal says who would read what, and writes nothing", async () => {
-  const everything = () =>
-    [
-      "incidents",
-      "incident_updates",
-      "incident_components",
-      "update_components",
-      "announcements",
-      "deliveries",
-      "audit_entries",
-      "status_changes",
-      "components",
-      "subscribers",
-    ].map((table) => JSON.stringify(house.deps.db.$client.prepare(`SELECT * FROM ${table}`).all()));
   await house.settle();
   const before = everything();
   const page = (await house.visit("/")).headers.etag;
@@ -181,6 +183,13 @@ test("a rehearsal says who would read what, and writes nothing", async () => {
   assert.deepEqual([renamed.audience, renamed.letter, renamed.incident.name], [0, null, "Renamed"]);
   assert.deepEqual(everything(), after);
   await send("DELETE", `/incidents/${opened.id}`);
+});
+
+test("the rehearsal that a server begins with writes nothing either", async () => {
+  await house.settle();
+  const before = everything();
+  rehearseForLater(house.deps.db, { now: monday, burstFactor: 5 });
+  assert.deepEqual(everything(), before);
 });
 
 test("a schedule makes a maintenance, which is found by what it is doing", async () => {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: every figure as a ratio in one run, with its bar. Needs dist/candor (npm run build), and Debian's wrk,
- * postfix (smtp-sink, smtp-source) and taskset. Times on a shared machine vary; ratios are medians of alternating rounds.
+ * postfix (smtp-sink, smtp-source), taskset and chrt. Times on a shared machine vary; ratios are medians of alternating rounds.
  */
 import { existsSync } from "node:fs";
 import { needs } from "../support/need.ts";
@@ -19,7 +19,7 @@ function say(what: string, value: number, bar: { least?: number; most?: number }
   );
 }
 
-const missing = needs("wrk", "smtp-sink", "smtp-source", "taskset");
+const missing = needs("wrk", "smtp-sink", "smtp-source", "taskset", "chrt");
 if (missing) throw new Error(`The benchmarks: ${missing}`);
 if (!existsSync(executable)) throw new Error("Build the executable first: npm run build");
 

@@ -16,7 +16,7 @@ import { test } from "node:test";
 import Database from "better-sqlite3";
 import { systemClock } from "../../src/clock.ts";
 import { createKeyFile, createKeyring, type Keys, openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
-import { openStore } from "../../src/db.ts";
+import { openStore, withoutWaiting } from "../../src/db.ts";
 import { migrations } from "../../src/embedded.ts";
 import { hosts, pages, settings } from "../../src/schema.ts";
 
@@ -113,6 +113,19 @@ test("the settings of the connection close the traps", () => {
   store.close();
 });
 
+test("a commit that needn't wait for the disk makes no other commit less sure, even when it fails", () => {
+  const where = folder();
+  const store = openStore({ where, keys: keysIn(where), clock: systemClock });
+  const { db } = store;
+  const sync = () => db.$client.pragma("synchronous", { simple: true });
+  assert.equal(withoutWaiting(db, sync), 1);
+  assert.equal(sync(), 2);
+  const failing = () => withoutWaiting(db, () => db.$client.exec("INSERT INTO nowhere VALUES (1)"));
+  assert.throws(failing);
+  assert.equal(sync(), 2);
+  store.close();
+});
+
 test("only a checkpoint moves the log into the database", () => {
   const where = folder();
   const store = openStore({ where, keys: keysIn(where), clock: systemClock });
@@ -128,6 +141,24 @@ test("only a checkpoint moves the log into the database", () => {
   assert.ok(store.walBytes() > 1_000_000);
   store.checkpoint();
   assert.ok(statSync(join(where, "candor.db")).size > size);
+  store.close();
+});
+
+test("a log that grew beyond every day's work is cut, and one that didn't keeps its length", () => {
+  const where = folder();
+  const store = openStore({ where, keys: keysIn(where), clock: systemClock });
+  const write = (megabytes: number) => {
+    const value = "x".repeat(megabytes * 1024 * 1024);
+    store.db
+      .insert(settings)
+      .values({ name: `n${megabytes}`, value, updatedAt: 0 })
+      .run();
+    store.checkpoint();
+  };
+  write(1);
+  assert.ok(store.walBytes() > 1_000_000);
+  write(6);
+  assert.equal(store.walBytes(), 0);
   store.close();
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eq } from "drizzle-orm";
-import { expandSlice } from "../../src/announcements/announcements.ts";
+import { createExpander } from "../../src/announcements/announcements.ts";
 import { openIncident } from "../../src/incidents/incidents.ts";
 import { listDeliveries, readKeptLetter } from "../../src/mail/ledger.ts";
 import { deliveries, subscribers } from "../../src/schema.ts";
@@ -193,7 +193,7 @@ test("who leaves between publishing and sending gets no letter", async () => {
     now,
     by,
   });
-  assert.equal(expandSlice(db, { now }), 1, "the letter is queued while its reader still wants it");
+  assert.equal(createExpander(db)({ now }), 1, "the letter is queued while its reader still wants it");
   // In the same turn of the event loop, so that the mailer can't have been there in between.
   const subscriber = db.select().from(subscribers).get();
   assert.ok(subscriber);

@@ -24,24 +24,22 @@ type Seen = {
 export function createEdge(input: { press: Press; app: RequestListener; health: RequestListener }): RequestListener {
   return (request, response) => {
     const seen = look(request.rawHeaders);
-    const refusal = inspect(request, seen);
+    const { method, url = "" } = request;
+    const reads = method === "GET" || method === "HEAD";
+    const host = nameOf(seen.host);
+    const refusal = inspect(request, seen, host, reads);
     if (refusal) return refuse(response, refusal);
-    const url = request.url as string;
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
-    const host = nameOf(seen.host);
+    const answer = reads ? answerPressed(input.press, host, path, seen) : undefined;
+    if (answer) {
+      response.writeHead(answer.status, answer.headers);
+      response.end(method === "HEAD" ? undefined : answer.body);
+      return;
+    }
     if (!input.press.knows(host))
       return refuse(response, { status: 421, words: "This server has no page under that host name." });
-    const { method } = request;
-    if (method === "GET" || method === "HEAD") {
-      const answer = answerPressed(input.press, host, path, seen);
-      if (answer) {
-        response.writeHead(answer.status, answer.headers);
-        response.end(method === "HEAD" ? undefined : answer.body);
-        return;
-      }
-    }
     input.app(request, response);
   };
 }
@@ -102,19 +100,19 @@ function is(name: string, known: string): boolean {
   return name === known || name.toLowerCase() === known;
 }
 
-const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+const writing = new Set(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-function inspect(request: IncomingMessage, seen: Seen): Refusal | undefined {
-  const method = request.method ?? "";
-  if (!methods.has(method)) return { status: 405, words: "This method is not served." };
-  if (request.httpVersion !== "1.1") return { status: 505, words: "Speak HTTP/1.1." };
+function inspect(request: IncomingMessage, seen: Seen, host: string, reads: boolean): Refusal | undefined {
+  if (!reads && !writing.has(request.method ?? "")) return { status: 405, words: "This method is not served." };
+  if (request.httpVersionMajor !== 1 || request.httpVersionMinor !== 1)
+    return { status: 505, words: "Speak HTTP/1.1." };
   if (seen.upgrade) return { status: 400, words: "Upgrades are not served." };
   if (seen.encoded) return { status: 415, words: "Send the body without Content-Encoding." };
-  if (seen.hosts !== 1 || nameOf(seen.host) === "") return { status: 400, words: "Send exactly one Host header." };
+  if (seen.hosts !== 1 || host === "") return { status: 400, words: "Send exactly one Host header." };
   const { url } = request;
   if (!url?.startsWith("/") || url.length > 8192) return { status: 400, words: "This address isn't one." };
   if (seen.lengths > 1) return { status: 400, words: "Send one Content-Length or one Transfer-Encoding." };
-  if (seen.lengths === 1 && seen.length !== "0" && (method === "GET" || method === "HEAD")) {
+  if (seen.lengths === 1 && seen.length !== "0" && reads) {
     return { status: 400, words: "A request that reads has no body." };
   }
   return undefined;
@@ -124,11 +122,18 @@ const hostForm = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /** Visitors send the same few Host headers over and over; strangers' are forgotten by the thousand. */
 const names = new Map<string, string>();
+/** Most requests name the host that the one before named; comparing is cheaper than hashing. */
+let last = { header: "", name: "" };
 
 /** Without port and closing dot, in lower case; empty for what is no host. */
 function nameOf(header: string): string {
-  const known = names.get(header);
-  if (known !== undefined) return known;
+  if (header === last.header) return last.name;
+  const name = names.get(header) ?? learn(header);
+  last = { header, name };
+  return name;
+}
+
+function learn(header: string): string {
   const bare = hostForm.test(header) ? header.toLowerCase().replace(/:\d+$/, "") : "";
   const name = bare.endsWith(".") ? bare.slice(0, -1) : bare;
   if (names.size >= 1000) names.clear();

@@ -179,6 +179,35 @@ const rules: { says: string; line: string; forbidden: string[]; allowed: string[
     finding: "The executable has no folder",
   },
   {
+    says: "SQLite's own copies aren't made",
+    line: "export const x = (db: any) => [db.serialize(), db.backup('copy.db')];",
+    forbidden: ["src/db.ts", "src/backup/snapshots.ts"],
+    allowed: ["test/x.test.ts"],
+    finding: "SQLite's own copies",
+  },
+  {
+    says: "no other database is attached",
+    line: "export const x = \"ATTACH DATABASE 'other.db' AS other\";",
+    forbidden: ["src/db.ts", "src/backup/snapshots.ts"],
+    allowed: ["test/x.test.ts"],
+    finding: "No ATTACH",
+  },
+  {
+    says: "not by a name that holds a value either",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the source of a file.
+    line: "export const x = (file: string) => `attach '${file}' AS other`;",
+    forbidden: ["src/db.ts"],
+    allowed: [],
+    finding: "No ATTACH",
+  },
+  {
+    says: "no database has a URI for a name",
+    line: 'export const x = "file:candor.db?hexkey=00";',
+    forbidden: ["src/db.ts"],
+    allowed: [],
+    finding: "No ATTACH",
+  },
+  {
     says: "exports have names",
     line: "export default 1;",
     forbidden: ["src/pages/pages.ts", "cli/serve.ts"],

@@ -39,11 +39,14 @@ export type Press = {
   knows(host: string): boolean;
   /** The page that says that nothing is here. */
   missing(host: string): Pressed | undefined;
-  /** Presses what a change of the page or of one incident touches. Call before answering whoever made the change. */
+  /**
+   * Presses what a change of the page or of one incident touches. Call before answering whoever made the change. What
+   * was committed stays so, also when this fails: it is logged, and tried again every second.
+   */
   press(pageId: string, incidentId?: string): void;
   /** Everything again, hosts and templates included; what is old follows in idle moments. */
   pressAll(): void;
-  /** Presses anew what a new day made untrue. @returns whether it did */
+  /** Presses anew what a new day made untrue, and what couldn't be pressed when it changed. @returns whether it did */
   pressNewDay(): boolean;
   /** The name under which templates link an asset. */
   assetPath(name: string): string;
@@ -68,6 +71,8 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   let hosts = new Map<string, string>();
   const shelves = new Map<string, Shelf>();
   const assets = pressAssets();
+  /** Pages that changed and couldn't be pressed. */
+  const overdue = new Set<string>();
   let idle: NodeJS.Timeout | undefined;
   /** Counts what was begun: whoever presses the past stops when somebody else began anew. */
   let round = 0;
@@ -190,7 +195,14 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     idle = setTimeout(() => takeTurn(step), idleAfterMs);
   };
 
-  const press = (pageId: string, incidentId?: string) => {
+  const press = (pageId: string, incidentId?: string): boolean => {
+    const done = attempt(() => pressChange(pageId, incidentId)) !== undefined;
+    if (done) overdue.delete(pageId);
+    else overdue.add(pageId);
+    return done;
+  };
+
+  const pressChange = (pageId: string, incidentId: string | undefined): true => {
     const known = shelves.get(pageId)?.pages ?? new Map<string, Pressed>();
     // A change of names shows in every old page; they are pressed again on demand and in idle moments.
     const kept = incidentId ? new Map(known) : new Map<string, Pressed>();
@@ -203,6 +215,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     }
     shelves.set(pageId, shelf);
     warm();
+    return true;
   };
 
   return {
@@ -223,7 +236,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       attempt(() => shelf?.rest?.());
       return shelf?.missing;
     },
-    press,
+    press: (pageId, incidentId) => void press(pageId, incidentId),
     pressAll: () => {
       hosts = new Map(listHosts(db).map((host) => [host.name, host.pageId]));
       for (const page of listPages(db)) shelves.set(page.id, shelve(page.id, new Map()));
@@ -232,9 +245,10 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     pressNewDay: () => {
       let did = false;
       for (const [pageId, shelf] of shelves) {
-        if (clock.now() < shelf.validUntil) continue;
-        press(pageId);
-        log.info("page.new_day", { pageId });
+        const isOverdue = overdue.has(pageId);
+        if (!isOverdue && clock.now() < shelf.validUntil) continue;
+        if (!press(pageId)) continue;
+        if (!isOverdue) log.info("page.new_day", { pageId });
         did = true;
       }
       return did;

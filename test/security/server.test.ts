@@ -92,6 +92,29 @@ test("what can't be pressed is logged, and ends neither the process nor what is 
   await house.close();
 });
 
+test("what was published but couldn't be pressed is answered as published, and shown within a second", async () => {
+  const house = await openTestHouse();
+  const token = house.token("publisher");
+  const { $client } = house.deps.db;
+  const prepare = $client.prepare.bind($client);
+  const broken = (source: string) => {
+    if (/^select .* from "status_changes" .* order by/i.test(source)) throw new Error("disk I/O error");
+    return prepare(source);
+  };
+  Object.assign($client, { prepare: broken });
+  const incident = { name: "Payments fail", body: "We look into it." };
+  const answer = await house.api(token, "POST", `/v1/pages/${house.page.id}/incidents`, { incident });
+  assert.equal(answer.status, 201, answer.text);
+  assert.ok(house.lines.some((line) => line.includes("page.press_failed")));
+  assert.doesNotMatch((await house.visit("/")).text, /Payments fail/);
+  assert.equal(house.deps.press.pressNewDay(), false);
+  Object.assign($client, { prepare });
+  assert.equal(house.deps.press.pressNewDay(), true);
+  assert.match((await house.visit("/")).text, /Payments fail/);
+  assert.equal(house.deps.press.pressNewDay(), false);
+  await house.close();
+});
+
 test("nobody's path is not found, nobody's host is refused, and no header changes what a visitor gets", async () => {
   const house = await openTestHouse();
   for (let index = 0; index < 100; index++) {

@@ -36,6 +36,21 @@ const definitions = {
     meaning: "Addresses or networks, separated by commas, whose X-Forwarded-For header is believed.",
     check: (value) => (parseNetworks(value) ? undefined : "Give addresses or networks like 127.0.0.1, 10.0.0.0/8."),
   },
+  "connections.per_network": {
+    kind: "number",
+    default: "200",
+    least: 10,
+    most: 100000,
+    meaning:
+      "How many connections one network (an IPv4 address or an IPv6 /64) may hold; proxies of trusted_proxies are exempt. Taken up at the next start.",
+  },
+  "connections.in_all": {
+    kind: "number",
+    default: "10000",
+    least: 100,
+    most: 1000000,
+    meaning: "How many connections the server holds in all. Taken up at the next start.",
+  },
   "mail.smtp_url": {
     kind: "text",
     default: "",

@@ -1,7 +1,7 @@
 /** Boot order from top to bottom; `stop` goes the same way back. */
 import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import { BlockList, isIP, isIPv4 } from "node:net";
+import { BlockList } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Hono } from "hono";
@@ -9,6 +9,7 @@ import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
+import { capConnections } from "./connections.ts";
 import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
 import { openStore } from "./db.ts";
 import type { Deps } from "./deps.ts";
@@ -20,6 +21,7 @@ import { rehearseForLater } from "./incidents/rehearsal.ts";
 import { startJobs } from "./jobs.ts";
 import { createLog, type Level } from "./log.ts";
 import { createMailer } from "./mail/mailer.ts";
+import { holds, peerOf } from "./network.ts";
 import { watchPauses } from "./pauses.ts";
 import { createRender } from "./render.ts";
 import { createPress } from "./statuspage/press.ts";
@@ -169,6 +171,12 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const web = createServer(limits, createEdge({ press, app: visitors, health }));
     servers.push(web);
     web.setTimeout(stalledMs);
+    capConnections(web, {
+      perNetwork: config.number("connections.per_network"),
+      inAll: config.number("connections.in_all"),
+      isProxy: (address) => holds(proxies, address),
+      log,
+    });
     const address = parseListen(config.text("listen")) as { host: string; port: number };
     await listen(web, address);
     web.on("clientError", (_error, client) => {
@@ -274,27 +282,6 @@ const settleMs = 20;
 
 /** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
-
-type PeerRequest = { socket: { remoteAddress?: string | undefined }; headers: IncomingMessage["headers"] };
-
-/** Who is connected; behind a trusted proxy, the last address in X-Forwarded-For that isn't one of ours. */
-export function peerOf(request: PeerRequest, proxies: BlockList): string {
-  const trusted = (address: string) => proxies.check(address, isIPv4(address) ? "ipv4" : "ipv6");
-  const plain = (address: string) => address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/, "");
-  const direct = plain(request.socket.remoteAddress ?? "");
-  if (!direct || !trusted(direct)) return direct;
-  const chain = String(request.headers["x-forwarded-for"] ?? "")
-    .split(",")
-    .map((part) => plain(withoutPort(part.trim())))
-    .filter((part) => part !== "");
-  const nearest = chain.toReversed().find((address) => !trusted(address)) ?? direct;
-  return isIP(nearest) ? nearest : direct;
-}
-
-/** Some proxies name the port too; it changes with every connection, and limits would count each as a network. */
-function withoutPort(address: string): string {
-  return /^\[([^\]]+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1] ?? address;
-}
 
 function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -14,10 +14,10 @@ import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import { newId } from "../ids.ts";
 import { parseAddress } from "../mail/address.ts";
+import { networkOf } from "../network.ts";
 import type { SubscriberState } from "../schema.ts";
 import { iso } from "../statuspage/shapes.ts";
 import { bulkSubscriberRoutes } from "./api-bulk.ts";
-import { networkOf } from "./network.ts";
 import { channels, statesBy, subscriberShape } from "./shapes.ts";
 import {
   addSubscriber,

@@ -6,8 +6,8 @@ import { listComponents, listGroups } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { type Ctx, type Form, type Route, readForm, readText, seeOther } from "../http.ts";
+import { networkOf } from "../network.ts";
 import { frame, subscribeView } from "../statuspage/words.ts";
-import { networkOf } from "./network.ts";
 import {
   addressOf,
   changeWish,

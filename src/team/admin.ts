@@ -6,8 +6,8 @@ import { recordDeed } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { type Ctx, type Route, readForm, seeOther } from "../http.ts";
+import { networkOf } from "../network.ts";
 import { moment } from "../statuspage/words.ts";
-import { networkOf } from "../subscribers/network.ts";
 import { createDesk, faultOf, goOn } from "./desk.ts";
 import { isSecure } from "./guard.ts";
 import {

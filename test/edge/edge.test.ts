@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { BlockList, connect } from "node:net";
 import { test } from "node:test";
 import { parseNetworks } from "../../src/config.ts";
-import { peerOf } from "../../src/server.ts";
-import { networkOf } from "../../src/subscribers/network.ts";
+import { networkOf, peerOf } from "../../src/network.ts";
 import { type House, openTestHouse } from "../support/house.ts";
 
 const good = "Host: status.example.com\r\n";

@@ -8,7 +8,8 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseNetworks } from "../../src/config.ts";
 import { foundHouse, prepareKeys } from "../../src/founding.ts";
-import { openHouse, peerOf, startServer } from "../../src/server.ts";
+import { peerOf } from "../../src/network.ts";
+import { openHouse, startServer } from "../../src/server.ts";
 import { openTestHouse } from "../support/house.ts";
 
 const environment = {};

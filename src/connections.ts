@@ -1,0 +1,67 @@
+/**
+ * Nobody may hold all connections: a network has its share, and all together have theirs. Over it, a connection that rests
+ * between two requests makes room for the new one; where none rests, the new one is closed unanswered. A request under way
+ * is never cut. Trusted proxies speak for many and count only in all.
+ */
+import type { Server } from "node:http";
+import type { Socket } from "node:net";
+import type { Log } from "./log.ts";
+import { networkOf, plain } from "./network.ts";
+
+/** Under attack every newcomer asks for room: no more are looked at than that costs nothing. */
+const mostLookedAt = 200;
+const quietMs = 60_000;
+
+export function capConnections(
+  server: Server,
+  input: { perNetwork: number; inAll: number; isProxy: (address: string) => boolean; log: Log },
+): void {
+  const all = new Set<Socket>();
+  const networks = new Map<string, Set<Socket>>();
+  let refused = 0;
+  let saidAt = Number.NEGATIVE_INFINITY;
+
+  const refuse = (socket: Socket) => {
+    socket.destroy();
+    refused += 1;
+    if (performance.now() - saidAt < quietMs) return;
+    saidAt = performance.now();
+    input.log.warn("connections.refused", { refused, open: all.size });
+    refused = 0;
+  };
+
+  server.on("connection", (socket: Socket) => {
+    const address = plain(socket.remoteAddress ?? "");
+    if (address === "") return void socket.destroy(); // Gone before it was looked at.
+    if (all.size >= input.inAll && !makeRoom(all)) return refuse(socket);
+    const network = input.isProxy(address) ? undefined : networkOf(address);
+    const own = network === undefined ? undefined : (networks.get(network) ?? new Set<Socket>());
+    if (own && own.size >= input.perNetwork && !makeRoom(own)) return refuse(socket);
+    all.add(socket);
+    if (own && network !== undefined) networks.set(network, own.add(socket));
+    socket.once("close", () => {
+      all.delete(socket);
+      own?.delete(socket);
+      if (own?.size === 0 && network !== undefined) networks.delete(network);
+    });
+  });
+}
+
+function makeRoom(connections: Set<Socket>): boolean {
+  let looked = 0;
+  for (const socket of connections) {
+    if (rests(socket)) {
+      socket.destroy();
+      connections.delete(socket);
+      return true;
+    }
+    looked += 1;
+    if (looked >= mostLookedAt) return false;
+  }
+  return false;
+}
+
+/** It was answered before and nothing is under way: node keeps the answer that a connection waits for as `_httpMessage`. */
+function rests(socket: Socket): boolean {
+  return socket.bytesWritten > 0 && !(socket as { _httpMessage?: object | null })._httpMessage;
+}

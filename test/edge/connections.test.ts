@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { createServer, type RequestListener } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import { capConnections } from "../../src/connections.ts";
+
+type Line = { event: string; detail: object | undefined };
+
+/** Loopback has many addresses: each is a network of its own. */
+async function open(
+  t: TestContext,
+  caps: { perNetwork: number; inAll: number; isProxy?: (address: string) => boolean },
+  answer: RequestListener = (_request, response) => response.end("here"),
+) {
+  const lines: Line[] = [];
+  const say = (event: string, detail?: object) => void lines.push({ event, detail });
+  const server = createServer(answer);
+  capConnections(server, {
+    isProxy: () => false,
+    log: { debug: say, info: say, warn: say, error: say },
+    ...caps,
+  });
+  await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const enter = (localAddress = "127.0.0.1") =>
+    new Promise<Socket>((resolve) => {
+      const socket = connect({ port, host: "127.0.0.1", localAddress }, () => resolve(socket));
+      socket.on("error", () => {});
+      t.after(() => socket.destroy());
+    });
+  return { enter, lines };
+}
+
+const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/** What comes back for a request; empty when the connection is closed instead. */
+function ask(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let said = "";
+    socket.on("data", (chunk) => {
+      said += chunk;
+      if (said.endsWith("0\r\n\r\n") || said.includes("here")) resolve(said);
+    });
+    socket.on("close", () => resolve(said));
+    if (socket.destroyed) resolve("");
+    socket.write(request);
+  });
+}
+
+const isClosed = (socket: Socket) =>
+  new Promise<boolean>((resolve) => {
+    if (socket.destroyed) return resolve(true);
+    socket.resume();
+    socket.on("close", () => resolve(true));
+    setTimeout(() => resolve(socket.destroyed), 300);
+  });
+
+test("one network that holds all its connections open keeps nobody else out", async (t) => {
+  const { enter, lines } = await open(t, { perNetwork: 3, inAll: 100 });
+  for (let count = 0; count < 3; count++) (await enter("127.0.0.2")).write("GET / HTTP/1.1\r\nX: ");
+  assert.equal(await ask(await enter("127.0.0.2")), "");
+  assert.match(await ask(await enter("127.0.0.3")), /here/);
+  assert.deepEqual(lines, [{ event: "connections.refused", detail: { refused: 1, open: 3 } }]);
+});
+
+test("a connection that rests makes room for a new one of its network", async (t) => {
+  const { enter } = await open(t, { perNetwork: 2, inAll: 100 });
+  const [first, second] = [await enter(), await enter()];
+  assert.match(await ask(first), /here/);
+  assert.match(await ask(second), /here/);
+  assert.match(await ask(await enter()), /here/);
+  assert.ok(await isClosed(first), "the one that rests longest goes");
+  assert.ok(!second.destroyed);
+});
+
+test("a request under way is never cut, however many want to enter", async (t) => {
+  let finish = () => {};
+  const { enter } = await open(t, { perNetwork: 1, inAll: 100 }, (incoming, response) => {
+    if (incoming.url === "/") response.end("here");
+    else finish = () => response.end("late, but here");
+  });
+  const patient = await enter();
+  assert.match(await ask(patient), /here/);
+  const late = new Promise<string>((resolve) => patient.on("data", (chunk) => resolve(String(chunk))));
+  patient.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(await ask(await enter()), "");
+  finish();
+  assert.match(await late, /late, but here/);
+});
+
+test("a trusted proxy speaks for many, and all together have a limit as well", async (t) => {
+  const { enter } = await open(t, { perNetwork: 1, inAll: 4, isProxy: (address) => address === "127.0.0.9" });
+  const held: Socket[] = [];
+  for (let count = 0; count < 4; count++) {
+    const socket = await enter("127.0.0.9");
+    socket.write("GET / HTTP/1.1\r\nX: ");
+    held.push(socket);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.ok(held.every((socket) => !socket.destroyed));
+  assert.equal(await ask(await enter("127.0.0.5")), "");
+  held[0]?.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.match(await ask(await enter("127.0.0.5")), /here/);
+});

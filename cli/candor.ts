@@ -7,6 +7,7 @@ import { version } from "../src/embedded.ts";
 import { UserError } from "../src/errors.ts";
 import { addAnnouncementCommands } from "./announcement.ts";
 import { addAuditCommand } from "./audit.ts";
+import { addCertCommands } from "./cert.ts";
 import { addComponentCommands } from "./component.ts";
 import { addConfigCommands } from "./config.ts";
 import { addExampleCommand } from "./example.ts";
@@ -95,6 +96,7 @@ function listCommands(): Command {
   program.commandsGroup("Who and where:");
   addPageCommands(program);
   addHostCommands(program);
+  addCertCommands(program);
   addMemberCommands(program);
   addTokenCommands(program);
   addAuditCommand(program);

@@ -51,7 +51,7 @@ async function example(options: Shared & { listen?: string }): Promise<void> {
   } finally {
     await house.close();
   }
-  await serveUntilStopped(options, options.listen, tellWhere);
+  await serveUntilStopped(options, options, tellWhere);
 }
 
 function tellWhere(server: RunningServer): void {

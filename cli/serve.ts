@@ -15,10 +15,12 @@ export function addServeCommand(program: Command): void {
     .command("serve")
     .description("serve the page, the admin and the API, and deliver letters")
     .option("--listen <addr:port>", "address and port, like 127.0.0.1:8080 or [::]:80; default: the setting listen")
+    .option("--https <addr:port>", "address and port for https, like 0.0.0.0:443; default: the setting https.listen")
     .addHelpText(
       "after",
       `
-Speaks plain HTTP: put it behind a proxy that holds the certificate, and set trusted_proxies. Stops on SIGTERM and
+Speaks plain HTTP, and https where it has certificates (candor cert) and --https. Or put it behind a proxy that holds the
+certificate, and set trusted_proxies. Stops on SIGTERM and
 SIGINT: letters under way are finished, nothing is lost. A second signal stops at once. Without a terminal, one JSON line
 per event goes to stderr.
 
@@ -29,8 +31,8 @@ Examples:
     .action((_own, command: Command) => serve(command.optsWithGlobals()));
 }
 
-async function serve(options: Shared & { listen?: string }): Promise<void> {
-  await serveUntilStopped(options, options.listen, (server) => {
+async function serve(options: Shared & Addresses): Promise<void> {
+  await serveUntilStopped(options, options, (server) => {
     const [page] = listPages(server.deps.db);
     if (!page) throw new UserError("not_found", "There is no page yet. Run: candor init");
     if (!process.stderr.isTTY) return;
@@ -41,13 +43,19 @@ async function serve(options: Shared & { listen?: string }): Promise<void> {
   });
 }
 
+type Addresses = { listen?: string; https?: string };
+
 /** @param ready is told of the running server; what it throws stops the server */
 export async function serveUntilStopped(
   shared: Shared,
-  listen: string | undefined,
+  addresses: Addresses,
   ready: (server: RunningServer) => void,
 ): Promise<void> {
-  const overrides = listen === undefined ? {} : { listen };
+  const { listen, https } = addresses;
+  const overrides = {
+    ...(listen === undefined ? {} : { listen }),
+    ...(https === undefined ? {} : { "https.listen": https }),
+  };
   const write = process.stderr.isTTY ? writeTroubles : (line: string) => void process.stderr.write(line);
   // Heard from the first moment: who is told to stop while starting stops once it has started.
   const signal = untilSignal();

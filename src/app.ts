@@ -30,6 +30,7 @@ import { subscriberPublic } from "./subscribers/public.ts";
 import { memberAdmin } from "./team/admin.ts";
 import { memberApi } from "./team/api.ts";
 import { createGuard, UnknownToken } from "./team/guard.ts";
+import { certificateApi } from "./tls/api.ts";
 
 export function createApp(deps: Deps): Hono<Env> {
   const app = new Hono<Env>();
@@ -92,6 +93,7 @@ export function programRoutes(deps: Deps): Route[] {
     ...memberApi(deps),
     ...auditApi(deps),
     ...backupApi(deps),
+    ...certificateApi(deps),
   ];
 }
 

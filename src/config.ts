@@ -30,6 +30,14 @@ const definitions = {
     meaning: "Address and port that the server listens on. Taken up at the next start.",
     check: (value) => (parseListen(value) ? undefined : "Give an address and a port, like 127.0.0.1:8080 or [::]:80."),
   },
+  "https.listen": {
+    kind: "text",
+    default: "",
+    meaning:
+      "Address and port for https, like 0.0.0.0:443. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there. Taken up at the next start.",
+    check: (value) =>
+      value === "" || parseListen(value) ? undefined : "Give an address and a port, like 0.0.0.0:443 or [::]:443.",
+  },
   trusted_proxies: {
     kind: "text",
     default: "",

@@ -4,7 +4,9 @@
  * is never cut. Trusted proxies speak for many and count only in all.
  */
 import type { Server } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
+import { Server as TlsServer } from "node:tls";
 import type { Log } from "./log.ts";
 import { networkOf, plain } from "./network.ts";
 
@@ -13,10 +15,19 @@ const mostLookedAt = 200;
 const quietMs = 60_000;
 
 export function capConnections(
-  server: Server,
+  server: Server | SecureServer,
   input: { perNetwork: number; inAll: number; isProxy: (address: string) => boolean; log: Log },
 ): void {
   const all = new Set<Socket>();
+  // Over TLS requests are carried by another socket than the one that was accepted, with the same peer.
+  const isTls = server instanceof TlsServer;
+  const carriers = new Map<string, Socket>();
+  const carrierOf = (socket: Socket) => (isTls ? carriers.get(peerKey(socket)) : socket);
+  server.on("secureConnection", (carrier: Socket) => {
+    const key = peerKey(carrier);
+    carriers.set(key, carrier);
+    carrier.once("close", () => carriers.delete(key));
+  });
   const networks = new Map<string, Set<Socket>>();
   let refused = 0;
   let saidAt = Number.NEGATIVE_INFINITY;
@@ -33,10 +44,10 @@ export function capConnections(
   server.on("connection", (socket: Socket) => {
     const address = plain(socket.remoteAddress ?? "");
     if (address === "") return void socket.destroy(); // Gone before it was looked at.
-    if (all.size >= input.inAll && !makeRoom(all)) return refuse(socket);
+    if (all.size >= input.inAll && !makeRoom(all, carrierOf)) return refuse(socket);
     const network = input.isProxy(address) ? undefined : networkOf(address);
     const own = network === undefined ? undefined : (networks.get(network) ?? new Set<Socket>());
-    if (own && own.size >= input.perNetwork && !makeRoom(own)) return refuse(socket);
+    if (own && own.size >= input.perNetwork && !makeRoom(own, carrierOf)) return refuse(socket);
     all.add(socket);
     if (own && network !== undefined) networks.set(network, own.add(socket));
     socket.once("close", () => {
@@ -47,10 +58,10 @@ export function capConnections(
   });
 }
 
-function makeRoom(connections: Set<Socket>): boolean {
+function makeRoom(connections: Set<Socket>, carrierOf: (socket: Socket) => Socket | undefined): boolean {
   let looked = 0;
   for (const socket of connections) {
-    if (rests(socket)) {
+    if (rests(carrierOf(socket))) {
       socket.destroy();
       connections.delete(socket);
       return true;
@@ -62,6 +73,10 @@ function makeRoom(connections: Set<Socket>): boolean {
 }
 
 /** It was answered before and nothing is under way: node keeps the answer that a connection waits for as `_httpMessage`. */
-function rests(socket: Socket): boolean {
-  return socket.bytesWritten > 0 && !(socket as { _httpMessage?: object | null })._httpMessage;
+function rests(socket: Socket | undefined): boolean {
+  return socket !== undefined && socket.bytesWritten > 0 && !(socket as { _httpMessage?: object | null })._httpMessage;
+}
+
+function peerKey(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }

@@ -9,6 +9,7 @@ import type { Mailer } from "./mail/mailer.ts";
 import type { Render } from "./render.ts";
 import type { Press } from "./statuspage/press.ts";
 import type { Limits } from "./team/limits.ts";
+import type { CertificateShelf } from "./tls/shelf.ts";
 
 export type Deps = {
   db: Db;
@@ -22,6 +23,7 @@ export type Deps = {
   mailer: Mailer;
   announcer: Announcer;
   limits: Limits;
+  certificates: CertificateShelf;
   /** The data folder, for snapshots; undefined in memory. */
   dataFolder: string | undefined;
 };

@@ -4,6 +4,7 @@
  * TRACE and bodies on GET; none of them passes here.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
 import type { Press } from "./statuspage/press.ts";
 import { answerPressed } from "./statuspage/public.ts";
 
@@ -21,7 +22,16 @@ type Seen = {
   acceptEncoding: string | undefined;
 };
 
-export function createEdge(input: { press: Press; app: RequestListener; health: RequestListener }): RequestListener {
+export function createEdge(input: {
+  press: Press;
+  app: RequestListener;
+  health: RequestListener;
+  /** For requests in clear: whether the host can be had over TLS. */
+  hasCertificate?: (host: string) => boolean;
+  /** Requests come over TLS, for the host that was named in the handshake and no other. */
+  isTls?: boolean;
+}): RequestListener {
+  const { press, hasCertificate, isTls } = input;
   return (request, response) => {
     const seen = look(request.rawHeaders);
     const { method, url = "" } = request;
@@ -32,13 +42,20 @@ export function createEdge(input: { press: Press; app: RequestListener; health: 
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
-    const answer = reads ? answerPressed(input.press, host, path, seen) : undefined;
+    if (isTls && (request.socket as TLSSocket).servername !== host)
+      return refuse(response, { status: 421, words: "This connection was made for another host name." });
+    if (hasCertificate?.(host)) {
+      const origin = press.originOf(host);
+      // From the table, never from the request (and 308, so that what is posted stays a POST).
+      if (origin?.startsWith("https:")) return redirect(response, reads ? 301 : 308, origin + url);
+    }
+    const answer = reads ? answerPressed(press, host, path, seen) : undefined;
     if (answer) {
       response.writeHead(answer.status, answer.headers);
       response.end(method === "HEAD" ? undefined : answer.body);
       return;
     }
-    if (!input.press.knows(host))
+    if (press.originOf(host) === undefined)
       return refuse(response, { status: 421, words: "This server has no page under that host name." });
     input.app(request, response);
   };
@@ -139,6 +156,11 @@ function learn(header: string): string {
   if (names.size >= 1000) names.clear();
   names.set(header, name);
   return name;
+}
+
+function redirect(response: ServerResponse, status: 301 | 308, location: string): void {
+  response.writeHead(status, { location, "content-length": 0, connection: "close" });
+  response.end();
 }
 
 function refuse(response: ServerResponse, refusal: Refusal): void {

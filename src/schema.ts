@@ -64,6 +64,20 @@ export const hosts = sqliteTable(
   (t) => [index("hosts_page").on(t.pageId)],
 );
 
+/** Certificates and their keys; the chain is public, the key sealed. */
+export const certificates = sqliteTable("certificates", {
+  id: text("id").primaryKey(),
+  /** PEM, the server's own first, without the root. */
+  chain: text("chain").notNull(),
+  privateKey: sealed("private_key").notNull(),
+  /** Host names, * included, as JSON. */
+  names: text("names", { mode: "json" }).$type<string[]>().notNull(),
+  issuer: text("issuer").notNull(),
+  notBefore: integer("not_before").notNull(),
+  notAfter: integer("not_after").notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
 /** Settings changed by `candor config set`; a secret one is sealed, any other stands in `value`. */
 export const settings = sqliteTable("settings", {
   name: text("name").primaryKey(),

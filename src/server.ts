@@ -1,7 +1,8 @@
 /** Boot order from top to bottom; `stop` goes the same way back. */
 import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
-import { BlockList } from "node:net";
+import type { Server as SecureServer } from "node:https";
+import { BlockList, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Hono } from "hono";
@@ -28,6 +29,7 @@ import { createPress } from "./statuspage/press.ts";
 import { quarantineSubscriber } from "./subscribers/subscribers.ts";
 import { createLimits } from "./team/limits.ts";
 import { keepTicksFast } from "./ticks.ts";
+import { createCertificateShelf } from "./tls/shelf.ts";
 
 export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
 
@@ -89,6 +91,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       mailer,
       announcer,
       limits: createLimits(clock),
+      certificates: createCertificateShelf({ db, keys, log }),
       dataFolder: input.data,
     };
     const close = async () => {
@@ -137,7 +140,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   keepTicksFast();
   const house = openHouse(input);
   const { config, log, press, data } = { ...house, data: input.data };
-  const servers: Server[] = [];
+  const servers: (Server | SecureServer)[] = [];
   try {
     // The app and its libraries take longer to load than the page: the first visitor doesn't wait for them.
     let app: Promise<Hono<Env>> | undefined;
@@ -156,6 +159,21 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       (await ready()).fetch(request, { peer: "operator", operator: true }),
     );
 
+    const openDoor = async (door: Server | SecureServer, where: { host: string; port: number }) => {
+      servers.push(door);
+      door.setTimeout(stalledMs);
+      capConnections(door, {
+        perNetwork: config.number("connections.per_network"),
+        inAll: config.number("connections.in_all"),
+        isProxy: (address) => holds(proxies, address),
+        log,
+      });
+      await listen(door, where);
+      door.on("clientError", (_error: Error, client: Socket) => {
+        if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+      });
+    };
+
     const socket = createServer(limits, operator);
     servers.push(socket);
     const path = socketPath(data);
@@ -168,20 +186,20 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     }
     chmodSync(path, 0o600);
 
-    const web = createServer(limits, createEdge({ press, app: visitors, health }));
-    servers.push(web);
-    web.setTimeout(stalledMs);
-    capConnections(web, {
-      perNetwork: config.number("connections.per_network"),
-      inAll: config.number("connections.in_all"),
-      isProxy: (address) => holds(proxies, address),
-      log,
-    });
+    const secureAddress = parseListen(config.text("https.listen"));
+    const { certificates } = house;
+    const hasCertificate = (host: string) => certificates.find(host) !== undefined;
+    const web = createServer(
+      limits,
+      createEdge({ press, app: visitors, health, ...(secureAddress ? { hasCertificate } : {}) }),
+    );
     const address = parseListen(config.text("listen")) as { host: string; port: number };
-    await listen(web, address);
-    web.on("clientError", (_error, client) => {
-      if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-    });
+    await openDoor(web, address);
+    if (secureAddress) {
+      const { createTlsServer } = await import("./tls/listener.ts");
+      const answer = createEdge({ press, app: visitors, health, isTls: true });
+      await openDoor(createTlsServer({ shelf: certificates, limits, answer }), secureAddress);
+    }
     const bound = web.address() as { port: number };
     const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
 
@@ -198,6 +216,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     log.info("server.started", {
       version,
       listen: origin,
+      https: config.text("https.listen"),
       mail: config.text("mail.smtp_url") === "" ? "kept" : "smtp",
     });
     return {
@@ -283,7 +302,10 @@ const settleMs = 20;
 /** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
 
-function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+function listen(
+  server: Server | SecureServer,
+  where: { path: string } | { host: string; port: number },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where)));
     server.listen(where, () => resolve());
@@ -316,7 +338,7 @@ function inWords(error: NodeJS.ErrnoException, where: { path: string } | { host:
 }
 
 /** No request is cut: new ones are refused, those under way are finished, then idle connections are closed. */
-function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server | SecureServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeIdleConnections();

@@ -1,6 +1,8 @@
 const sentences: Record<string, string> = {
   "announcement.drop": "dropped a held announcement",
   "announcement.send": "released a held announcement",
+  "certificate.import": "imported a certificate",
+  "certificate.remove": "removed a certificate",
   "component.archive": "archived a component",
   "component.change": "changed a component",
   "component.create": "created a component",

@@ -35,8 +35,8 @@ type Encoded = { headers: string[]; body: Buffer };
 export type Press = {
   /** The pressed answer for a host's name and a path without query; undefined when there is none. */
   find(host: string, path: string): Pressed | undefined;
-  /** Whether the host's name is in the table. */
-  knows(host: string): boolean;
+  /** What the table says of the host's name: where the page is to be found under it. Undefined for a stranger's. */
+  originOf(host: string): string | undefined;
   /** The page that says that nothing is here. */
   missing(host: string): Pressed | undefined;
   /**
@@ -68,7 +68,7 @@ const idleAfterMs = 50;
 
 export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log }): Press {
   const { db, render, clock, log } = input;
-  let hosts = new Map<string, string>();
+  let hosts = new Map<string, { pageId: string; origin: string }>();
   const shelves = new Map<string, Shelf>();
   const assets = pressAssets();
   /** Pages that changed and couldn't be pressed. */
@@ -219,9 +219,9 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   };
 
   return {
-    knows: (host) => hosts.has(host),
+    originOf: (host) => hosts.get(host)?.origin,
     find: (host, path) => {
-      const pageId = hosts.get(host);
+      const pageId = hosts.get(host)?.pageId;
       if (!pageId) return undefined;
       const shelf = shelves.get(pageId);
       if (path !== "/") attempt(() => shelf?.rest?.());
@@ -232,13 +232,13 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       return one;
     },
     missing: (host) => {
-      const shelf = shelves.get(hosts.get(host) ?? "");
+      const shelf = shelves.get(hosts.get(host)?.pageId ?? "");
       attempt(() => shelf?.rest?.());
       return shelf?.missing;
     },
     press: (pageId, incidentId) => void press(pageId, incidentId),
     pressAll: () => {
-      hosts = new Map(listHosts(db).map((host) => [host.name, host.pageId]));
+      hosts = new Map(listHosts(db).map(({ name, pageId, origin }) => [name, { pageId, origin }]));
       for (const page of listPages(db)) shelves.set(page.id, shelve(page.id, new Map()));
       warm();
     },

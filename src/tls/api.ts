@@ -1,0 +1,76 @@
+/** Certificates, for the operator. A private key comes in and never goes out. */
+import { readBody } from "../api-body.ts";
+import { needText, takePart, takeText } from "../api-fields.ts";
+import { recordDeed } from "../audit/audit.ts";
+import type { Deps } from "../deps.ts";
+import type { Ctx, Route } from "../http.ts";
+import { listHosts } from "../pages/pages.ts";
+import { iso } from "../statuspage/shapes.ts";
+import {
+  type Certificate,
+  covers,
+  findCertificate,
+  importCertificate,
+  listCertificates,
+  removeCertificate,
+  stateOf,
+} from "./certificates.ts";
+
+export function certificateApi(deps: Deps): Route[] {
+  const { db, keys, clock, certificates } = deps;
+  const shape = (certificate: Certificate) => ({
+    id: certificate.id,
+    names: certificate.names,
+    /** Hosts of the table that it can serve. */
+    hosts: listHosts(db)
+      .map((host) => host.name)
+      .filter((host) => certificate.names.some((name) => covers(name, host))),
+    issuer: certificate.issuer,
+    state: stateOf(certificate, clock.now()),
+    not_before: iso(certificate.notBefore),
+    not_after: iso(certificate.notAfter),
+    created_at: iso(certificate.createdAt),
+  });
+  const idOf = (c: Ctx) => c.req.param("id") ?? "";
+
+  const create = async (c: Ctx) => {
+    const fields = takePart(await readBody(c), "certificate");
+    const [chain, key, authority] = [needText(fields, "chain"), needText(fields, "key"), takeText(fields, "authority")];
+    const made = db.transaction((tx) => {
+      const certificate = importCertificate(tx, { chain, key, authority, keys, now: clock.now() });
+      const subject = certificate.names.join(", ");
+      recordDeed(tx, c.get("actor"), clock.now(), { action: "certificate.import", subject });
+      return certificate;
+    });
+    certificates.reload();
+    return c.json(shape(made), 201);
+  };
+  const remove = (c: Ctx) => {
+    const gone = db.transaction((tx) => {
+      const certificate = removeCertificate(tx, idOf(c));
+      const subject = certificate.names.join(", ");
+      recordDeed(tx, c.get("actor"), clock.now(), { action: "certificate.remove", subject });
+      return certificate;
+    });
+    certificates.reload();
+    return c.json(shape(gone));
+  };
+
+  const operator = { who: "operator" } as const;
+  return [
+    {
+      method: "GET",
+      path: "/v1/certificates",
+      enter: operator,
+      run: (c) => c.json(listCertificates(db).map(shape)),
+    },
+    { method: "POST", path: "/v1/certificates", enter: operator, run: create },
+    {
+      method: "GET",
+      path: "/v1/certificates/:id",
+      enter: operator,
+      run: (c) => c.json(shape(findCertificate(db, idOf(c)))),
+    },
+    { method: "DELETE", path: "/v1/certificates/:id", enter: operator, run: remove },
+  ];
+}

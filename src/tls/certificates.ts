@@ -1,0 +1,224 @@
+/**
+ * Certificates that a person brought: checked before they are kept, so that none is served that a browser would refuse.
+ * The chain is put in order, without its root (RFC 8446, 4.4.2); the key is sealed. A host is served by the certificate
+ * for it that lasts longest, so a new one takes over without the old one being removed first.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { getCACertificates } from "node:tls";
+import { desc, eq } from "drizzle-orm";
+import { seal, unseal } from "../crypto/fields.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db, Tx } from "../db.ts";
+import { UserError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { certificates } from "../schema.ts";
+
+export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain">;
+
+/** What a browser would say of the certificate today. */
+export type CertificateState = "valid" | "expiring" | "expired";
+
+const day = 86_400_000;
+const column = "certificates.private_key";
+
+const shown = {
+  id: certificates.id,
+  names: certificates.names,
+  issuer: certificates.issuer,
+  notBefore: certificates.notBefore,
+  notAfter: certificates.notAfter,
+  createdAt: certificates.createdAt,
+};
+
+/** @throws UserError with the field `chain`, `key` or `authority` that is to be mended */
+export function importCertificate(
+  db: Db | Tx,
+  input: {
+    /** PEM: the server's own certificate and the intermediates, in any order. */
+    chain: string;
+    key: string;
+    /** PEM of roots that aren't among the public ones. */
+    authority?: string | undefined;
+    keys: Keys;
+    now: number;
+  },
+): Certificate {
+  const { now } = input;
+  const given = readCertificates(input.chain, "chain");
+  const key = readKey(input.key);
+  const own = given.find((certificate) => certificate.checkPrivateKey(key));
+  if (!own) {
+    const first = given[0] as X509Certificate;
+    throw new UserError(
+      "invalid",
+      `The key belongs to none of these certificates; the first is for ${namesOf(first).join(", ") || "no host"}. Give the key that its request was made with.`,
+      { field: "key" },
+    );
+  }
+  const names = namesOf(own);
+  if (names.length === 0)
+    throw new UserError("invalid", "The certificate names no host (subjectAltName). Ask for one that does.", {
+      field: "chain",
+    });
+  const roots = input.authority === undefined ? [] : readCertificates(input.authority, "authority");
+  const path = orderPath(own, given, roots);
+  for (const certificate of path) refuseOutOfDate(certificate, now);
+
+  const id = newId();
+  const row = {
+    id,
+    chain: path.map((certificate) => certificate.toString()).join(""),
+    names,
+    issuer: nameOf(own.issuer),
+    notBefore: own.validFromDate.getTime(),
+    notAfter: own.validToDate.getTime(),
+    createdAt: now,
+  };
+  const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
+  db.insert(certificates)
+    .values({ ...row, privateKey: seal(input.keys, { column, row: id }, pem) })
+    .run();
+  return findCertificate(db, id);
+}
+
+/** The ones that last longest first. */
+export function listCertificates(db: Db | Tx): Certificate[] {
+  return db.select(shown).from(certificates).orderBy(desc(certificates.notAfter), desc(certificates.createdAt)).all();
+}
+
+export function findCertificate(db: Db | Tx, id: string): Certificate {
+  const row = db.select(shown).from(certificates).where(eq(certificates.id, id)).get();
+  if (!row) throw new UserError("not_found", `There is no certificate ${id}. candor cert list shows them.`);
+  return row;
+}
+
+export function removeCertificate(db: Db | Tx, id: string): Certificate {
+  const found = findCertificate(db, id);
+  db.delete(certificates).where(eq(certificates.id, id)).run();
+  return found;
+}
+
+/** What a handshake needs, in clear. Never leaves the process. */
+export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }): { chain: string; key: string } {
+  const row = db.select().from(certificates).where(eq(certificates.id, input.id)).get();
+  if (!row) throw new UserError("not_found", `There is no certificate ${input.id}.`);
+  return { chain: row.chain, key: unseal(input.keys, { column, row: row.id }, row.privateKey) };
+}
+
+/** Expiring: the last third of its life, or the last half of one that lives less than ten days. */
+export function stateOf(certificate: Certificate, now: number): CertificateState {
+  const { notBefore, notAfter } = certificate;
+  if (now >= notAfter) return "expired";
+  const life = notAfter - notBefore;
+  return notAfter - now < life / (life < 10 * day ? 2 : 3) ? "expiring" : "valid";
+}
+
+/** Whether a certificate's name is the host's: itself, or * for its first label (RFC 9525, 6.3). */
+export function covers(name: string, host: string): boolean {
+  return name === host || (name.startsWith("*.") && host.slice(host.indexOf(".")) === name.slice(1));
+}
+
+function readCertificates(pem: string, field: "chain" | "authority"): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) {
+    throw new UserError(
+      "invalid",
+      "This holds no certificate in PEM form (-----BEGIN CERTIFICATE-----). openssl x509 and openssl pkcs12 turn other forms into it.",
+      { field },
+    );
+  }
+  return blocks.map((block, index) => {
+    try {
+      return new X509Certificate(block);
+    } catch {
+      throw new UserError("invalid", `Certificate ${index + 1} of ${blocks.length} can't be read. Copy it again.`, {
+        field,
+      });
+    }
+  });
+}
+
+function readKey(pem: string): KeyObject {
+  const field = "key";
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(pem);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ERR_MISSING_PASSPHRASE" || pem.includes("ENCRYPTED")) {
+      const words = "The key is locked with a passphrase. Unlock it first: openssl pkey -in KEY -out UNLOCKED";
+      throw new UserError("invalid", words, { field });
+    }
+    throw new UserError("invalid", "This isn't a private key in PEM form (-----BEGIN PRIVATE KEY-----).", { field });
+  }
+  const { modulusLength = 0, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
+  const strong =
+    (key.asymmetricKeyType === "rsa" && modulusLength >= 2048) ||
+    (key.asymmetricKeyType === "ec" && ["prime256v1", "secp384r1"].includes(namedCurve));
+  if (!strong)
+    throw new UserError("invalid", "Give an ECDSA key on P-256 or P-384, or an RSA key of at least 2048 bits.", {
+      field,
+    });
+  return key;
+}
+
+/** From the server's own to the last before a known root. */
+function orderPath(own: X509Certificate, given: X509Certificate[], roots: X509Certificate[]): X509Certificate[] {
+  const path = [own];
+  for (let last = own; ; ) {
+    const issuer = given.find((other) => !path.includes(other) && isIssuedBy(last, other));
+    if (issuer && !isIssuedBy(issuer, issuer)) {
+      path.push(issuer);
+      last = issuer;
+      continue;
+    }
+    if (roots.some((root) => isIssuedBy(last, root)) || publicRoots().some((root) => isIssuedBy(last, root)))
+      return path;
+    const missing = nameOf(last.issuer);
+    if (isIssuedBy(last, last) || issuer) {
+      throw new UserError(
+        "invalid",
+        `${missing} isn't an authority that browsers know. If it is your own, give its root certificate as the authority.`,
+        { field: "authority" },
+      );
+    }
+    throw new UserError(
+      "invalid",
+      `The chain is incomplete: the certificate of ${missing} is missing. Append it to the file; whoever issued the certificate offers it as intermediate or bundle.`,
+      { field: "chain" },
+    );
+  }
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+let known: X509Certificate[] | undefined;
+
+function publicRoots(): X509Certificate[] {
+  known ??= getCACertificates("bundled").map((pem) => new X509Certificate(pem));
+  return known;
+}
+
+function refuseOutOfDate(certificate: X509Certificate, now: number): void {
+  const name = namesOf(certificate)[0] ?? nameOf(certificate.subject);
+  const [from, to] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
+  const on = (at: number) => new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  if (now >= to)
+    throw new UserError("invalid", `The certificate of ${name} expired on ${on(to)} UTC.`, { field: "chain" });
+  if (now < from)
+    throw new UserError("invalid", `The certificate of ${name} is valid only from ${on(from)} UTC on.`, {
+      field: "chain",
+    });
+}
+
+function namesOf(certificate: X509Certificate): string[] {
+  const names = [...(certificate.subjectAltName ?? "").matchAll(/(?:^|, )DNS:([^,\s"]+)/g)];
+  return names.map(([, name]) => (name as string).toLowerCase());
+}
+
+/** An issuer as people know it: its CN, else its O, else all of it. */
+function nameOf(distinguished: string): string {
+  const part = (label: string) => new RegExp(`^${label}=(.+)$`, "m").exec(distinguished)?.[1];
+  return part("CN") ?? part("O") ?? distinguished.replaceAll("\n", ", ");
+}

@@ -1,0 +1,66 @@
+/**
+ * HTTPS. The name that a client asks for is read before the handshake: one that no certificate covers gets the alert that
+ * says so (RFC 6066, 3), and learns nothing of the names that are served. What can't be read is left to OpenSSL to refuse.
+ */
+import { randomBytes } from "node:crypto";
+import type { RequestListener, ServerOptions } from "node:http";
+import { createServer, type Server } from "node:https";
+import type { Socket } from "node:net";
+import { getExtensionData, readTlsClientHello } from "read-tls-client-hello";
+import { posture } from "./posture.ts";
+import type { CertificateShelf } from "./shelf.ts";
+
+/** A fatal alert in a TLS record: unrecognized_name (RFC 8446, 6.2). */
+const unrecognizedName = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70]);
+const handshakeMs = 5_000;
+/** Tickets let clients come back without a full handshake; their key is forgotten so that old ones open nothing. */
+const ticketKeyMs = 6 * 3_600_000;
+
+export function createTlsServer(input: {
+  shelf: CertificateShelf;
+  limits: ServerOptions;
+  answer: RequestListener;
+}): Server {
+  const { shelf } = input;
+  const server = createServer(
+    {
+      ...input.limits,
+      ...posture,
+      handshakeTimeout: handshakeMs,
+      ALPNProtocols: ["http/1.1"],
+      ticketKeys: randomBytes(48),
+      SNICallback: (name, done) => done(null, shelf.find(name.toLowerCase())),
+    },
+    input.answer,
+  );
+  const rotation = setInterval(() => server.setTicketKeys(randomBytes(48)), ticketKeyMs);
+  rotation.unref();
+  server.once("close", () => clearInterval(rotation));
+
+  // Node's own listener begins the handshake; it gets the socket once the name is known to be ours.
+  const [shakeHands] = server.listeners("connection") as [(socket: Socket) => void];
+  server.removeListener("connection", shakeHands);
+  server.on("connection", (socket: Socket) => {
+    const late = setTimeout(() => socket.destroy(), handshakeMs);
+    const gone = () => socket.destroy();
+    socket.on("error", gone);
+    void nameIn(socket).then((name) => {
+      clearTimeout(late);
+      socket.removeListener("error", gone);
+      if (socket.destroyed) return;
+      if (name !== undefined && !shelf.find(name)) return void socket.end(unrecognizedName, () => socket.destroy());
+      shakeHands.call(server, socket);
+    });
+  });
+  return server;
+}
+
+/** @returns "" when the client names no host, undefined when what it says isn't a hello that could be read */
+async function nameIn(socket: Socket): Promise<string | undefined> {
+  try {
+    const hello = await readTlsClientHello(socket);
+    return getExtensionData(hello, "server_name")?.serverName?.toLowerCase() ?? "";
+  } catch {
+    return undefined;
+  }
+}

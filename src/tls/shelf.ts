@@ -1,0 +1,47 @@
+/**
+ * The certificates in use, ready for a handshake: looked up by host name without awaiting and without throwing, because a
+ * throw while the name is chosen would end the process. Taken up anew without a restart; connections that stand stay.
+ */
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db } from "../db.ts";
+import type { Log } from "../log.ts";
+import { listCertificates, openCertificate } from "./certificates.ts";
+import { posture } from "./posture.ts";
+
+export type CertificateShelf = {
+  /** By a host's name in lower case. */
+  find(name: string): SecureContext | undefined;
+  /** Call after a certificate came or went. */
+  reload(): void;
+};
+
+export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }): CertificateShelf {
+  const { db, keys, log } = input;
+  let exact = new Map<string, SecureContext>();
+  let wild = new Map<string, SecureContext>();
+
+  const reload = () => {
+    const [names, parents] = [new Map<string, SecureContext>(), new Map<string, SecureContext>()];
+    // The one that lasts longest comes last, and takes the name.
+    for (const { id, names: covered } of listCertificates(db).toReversed()) {
+      try {
+        const { chain, key } = openCertificate(db, { id, keys });
+        const context = createSecureContext({ ...posture, cert: chain, key });
+        for (const name of covered) {
+          if (name.startsWith("*.")) parents.set(name.slice(2), context);
+          else names.set(name, context);
+        }
+      } catch (error) {
+        log.error("certificate.unusable", { certificateId: id, error });
+      }
+    }
+    exact = names;
+    wild = parents;
+  };
+  reload();
+  return {
+    find: (name) => exact.get(name) ?? wild.get(name.slice(name.indexOf(".") + 1)),
+    reload,
+  };
+}

@@ -1,0 +1,202 @@
+/** The real server over TLS: which certificate a name gets, what strangers' names get, and that nobody is cut off. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { get as getPlain } from "node:http";
+import { Agent, request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { before, type TestContext, test } from "node:test";
+import { connect, type TLSSocket } from "node:tls";
+import { foundHouse, prepareKeys } from "../../src/founding.ts";
+import { addHost } from "../../src/pages/pages.ts";
+import { openHouse, startServer } from "../../src/server.ts";
+import { importCertificate } from "../../src/tls/certificates.ts";
+import { type Authority, createAuthority } from "../support/authority.ts";
+import { freePort } from "../support/program.ts";
+
+let authority: Authority;
+before(async () => {
+  authority = await createAuthority();
+});
+
+async function serve(t: TestContext) {
+  const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
+  const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
+  const now = Date.now();
+  const by = { kind: "operator" } as const;
+  prepareKeys({ ...place, now });
+  const port = await freePort();
+  const founded = openHouse({ ...place, environment: {}, write: () => {} });
+  const names = { pageName: "Acme", host: `https://status.example.com:${port}`, owner: "o@example.com" };
+  foundHouse(founded, { ...names, smtpUrl: "", timeZone: "UTC", now, by });
+  const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
+  for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
+    addHost(founded.db, { pageId, host, now: now + 1, by }); // Links begin with the oldest.
+  await founded.close();
+  const server = await startServer({
+    ...place,
+    environment: {},
+    overrides: { listen: "127.0.0.1:0", "https.listen": `127.0.0.1:${port}` },
+    write: () => {},
+  });
+  t.after(async () => {
+    await server.stop().catch(() => {});
+    rmSync(folder, { recursive: true });
+  });
+  const bring = async (hosts: string[], days?: [number, number]) => {
+    const { certificate, key } = await authority.issue(hosts, days ? { days } : {});
+    const chain = certificate + authority.intermediate;
+    importCertificate(server.deps.db, { chain, key, authority: authority.root, keys: server.deps.keys, now });
+    server.deps.certificates.reload();
+  };
+  const handshake = (servername: string | undefined, options: object = {}) =>
+    new Promise<TLSSocket>((resolve, reject) => {
+      const named = servername === undefined ? {} : { servername };
+      const socket = connect({ port, host: "127.0.0.1", ca: authority.root, ...named, ...options }, () =>
+        resolve(socket),
+      );
+      socket.on("error", reject);
+      t.after(() => socket.destroy());
+    });
+  const ask = (
+    host: string,
+    options: { servername?: string; path?: string; agent?: Agent; method?: string } = {},
+  ): Promise<{ status: number; headers: Record<string, unknown>; text: string }> =>
+    new Promise((resolve, reject) => {
+      const call = request(
+        {
+          port,
+          host: "127.0.0.1",
+          servername: options.servername ?? host,
+          ca: authority.root,
+          agent: options.agent ?? false,
+          path: options.path ?? "/",
+          method: options.method ?? "GET",
+          headers: { host: `${host}:${port}` },
+        },
+        (response) => {
+          let text = "";
+          response.on("data", (chunk) => {
+            text += chunk;
+          });
+          response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
+        },
+      );
+      call.on("error", reject);
+      call.end();
+    });
+  return { ...server, port, bring, handshake, ask };
+}
+
+const codeOf = (attempt: Promise<unknown>) =>
+  attempt.then(
+    () => "no error",
+    (error) => String(error.code ?? error.message),
+  );
+
+test("each name gets its own certificate, and the page over it", async (t) => {
+  const { bring, ask, handshake } = await serve(t);
+  await bring(["status.example.com"]);
+  await bring(["*.example.com"], [-1, 40]);
+  const page = await ask("status.example.com");
+  assert.equal(page.status, 200);
+  assert.match(page.text, /Acme/);
+  assert.match(String(page.headers["strict-transport-security"]), /max-age/);
+  const exact = (await handshake("STATUS.example.com")).getPeerCertificate();
+  assert.equal(exact.subjectaltname, "DNS:status.example.com");
+  const wild = (await handshake("other.example.com")).getPeerCertificate();
+  assert.equal(wild.subjectaltname, "DNS:*.example.com");
+});
+
+test("a stranger's name, or none, gets the alert that says so and no certificate", async (t) => {
+  const { bring, handshake, ask } = await serve(t);
+  await bring(["status.example.com"]);
+  assert.equal(await codeOf(handshake("evil.test")), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME");
+  assert.equal(await codeOf(handshake("bare.example.net")), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME");
+  assert.equal(await codeOf(handshake(undefined)), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME");
+  assert.equal((await ask("status.example.com")).status, 200);
+});
+
+test("a connection made for one host isn't used for another", async (t) => {
+  const { bring, ask } = await serve(t);
+  await bring(["status.example.com", "other.example.com"]);
+  const crossed = await ask("other.example.com", { servername: "status.example.com" });
+  assert.equal(crossed.status, 421);
+  assert.equal((await ask("other.example.com")).status, 200);
+});
+
+test("who comes in clear is sent to https once the host has a certificate, and only then", async (t) => {
+  const { origin, bring, port } = await serve(t);
+  const ask = (host: string, method = "GET", path = "/history?x=1") =>
+    new Promise<{ status: number; location: string | undefined }>((resolve, reject) => {
+      const call = getPlain(`${origin}${path}`, { headers: { host }, method, agent: false }, (response) => {
+        response.resume();
+        resolve({ status: response.statusCode ?? 0, location: response.headers.location });
+      });
+      call.on("error", reject);
+    });
+  assert.equal((await ask("status.example.com")).status, 200);
+  await bring(["status.example.com"]);
+  assert.deepEqual(await ask("status.example.com"), {
+    status: 301,
+    location: `https://status.example.com:${port}/history?x=1`,
+  });
+  assert.equal((await ask("status.example.com", "POST", "/subscribe")).status, 308);
+  assert.equal((await ask("status.example.com", "GET", "/healthz")).status, 200);
+  assert.equal((await ask("bare.example.net")).status, 200);
+  assert.equal((await ask("127.0.0.1")).status, 200);
+  assert.equal((await ask("evil.test")).status, 421);
+});
+
+test("a new certificate is taken up while connections stand, and cuts none", async (t) => {
+  const { bring, ask, handshake } = await serve(t);
+  await bring(["status.example.com"], [-1, 20]);
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  assert.equal((await ask("status.example.com", { agent })).status, 200);
+  const before = (await handshake("status.example.com")).getPeerCertificate().serialNumber;
+  await bring(["status.example.com"], [-1, 89]);
+  const kept = await ask("status.example.com", { agent });
+  assert.equal(kept.status, 200);
+  assert.notEqual((await handshake("status.example.com")).getPeerCertificate().serialNumber, before);
+});
+
+test("only TLS 1.3, and 1.2 with forward secrecy and AEAD, are spoken", async (t) => {
+  const { bring, handshake } = await serve(t);
+  await bring(["status.example.com"]);
+  const with12 = (ciphers: string) =>
+    handshake("status.example.com", { maxVersion: "TLSv1.2", minVersion: "TLSv1.2", ciphers });
+  assert.equal((await handshake("status.example.com")).getProtocol(), "TLSv1.3");
+  assert.equal((await with12("ECDHE-ECDSA-AES128-GCM-SHA256")).getProtocol(), "TLSv1.2");
+  for (const weak of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA384", "AES128-GCM-SHA256"])
+    assert.match(await codeOf(with12(weak)), /HANDSHAKE_FAILURE/, weak);
+  const old = handshake("status.example.com", {
+    maxVersion: "TLSv1.1",
+    minVersion: "TLSv1",
+    ciphers: "ALL@SECLEVEL=0",
+  });
+  assert.match(await codeOf(old), /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/);
+});
+
+test("what isn't TLS is closed, and a client that says nothing is let go", { timeout: 20_000 }, async (t) => {
+  const { bring, port, ask } = await serve(t);
+  await bring(["status.example.com"]);
+  const { connect: open } = await import("node:net");
+  const life = (says: string) =>
+    new Promise<number>((resolve) => {
+      const began = performance.now();
+      const socket = open(port, "127.0.0.1", () => says && socket.write(says));
+      socket.resume();
+      socket.on("error", () => {});
+      socket.on("close", () => resolve(performance.now() - began));
+    });
+  const [plain, noise, half, silent] = await Promise.all([
+    life("GET / HTTP/1.1\r\nHost: status.example.com\r\n\r\n"),
+    life("\x16\x03\x01\x00\x05abcde"),
+    life("\x16\x03\x01\x02\x00\x01"),
+    life(""),
+  ]);
+  for (const taken of [plain, noise]) assert.ok(taken < 2_000, `${taken} ms`);
+  for (const taken of [half, silent]) assert.ok(taken < 8_000, `${taken} ms`);
+  assert.equal((await ask("status.example.com")).status, 200);
+});

@@ -120,6 +120,10 @@ async function resolve(id: string, options: Telling & { keepComponents?: boolean
   const body = await bodyOf(options);
   await publish(options, "Resolved", async (house) => {
     const before = await house.ask("GET", pathOf(id));
+    if (["resolved", "completed"].includes(before.status)) {
+      const advice = `To add a word: candor incident update ${id} --body TEXT`;
+      throw new UserError("conflict", `This is ${before.status} since ${time(before.resolved_at)}. ${advice}`);
+    }
     const { components } = requireStatuses(pickStatuses(await listParts(house), options.component ?? []));
     const recovered = options.keepComponents ? {} : await recoveryOf(house, before);
     const status = before.scheduled_for === null ? "resolved" : "completed";

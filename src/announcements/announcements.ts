@@ -3,11 +3,11 @@
  * expanded into deliveries in slices short enough for the event loop, from a cursor that survives a crash. An
  * announcement that would send far more than the page's subscribers explain is held until a person says yes.
  */
-import { and, desc, eq, gte, inArray, max, sql } from "drizzle-orm";
+import { and, desc, eq, gte, inArray, max, notInArray, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { type Db, type Tx, withoutWaiting } from "../db.ts";
 import { UserError } from "../errors.ts";
-import { announcements, deliveries, subscribers } from "../schema.ts";
+import { announcements, deliveries, incidentUpdates, subscribers } from "../schema.ts";
 import { countActive, countChoosers } from "../subscribers/audience.ts";
 
 export type Announcement = typeof announcements.$inferSelect;
@@ -117,6 +117,24 @@ export function createExpander(db: Db): (input: { now: number }) => number | und
         { behavior: "immediate" },
       ),
     );
+}
+
+/** Before an incident is deleted: what left is no longer part of its announcements, which go with it. */
+export function keepLettersOf(tx: Tx, incidentId: string): void {
+  const gone = tx
+    .select({ id: announcements.id })
+    .from(announcements)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.id, announcements.updateId))
+    .where(eq(incidentUpdates.incidentId, incidentId));
+  tx.update(deliveries)
+    .set({ announcementId: null })
+    .where(
+      and(
+        inArray(deliveries.announcementId, gone),
+        notInArray(deliveries.state, ["queued", "leased", "deferred", "held"]),
+      ),
+    )
+    .run();
 }
 
 export function listAnnouncements(db: Db, input: { pageId: string; limit: number }): Announcement[] {

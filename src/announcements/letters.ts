@@ -71,7 +71,11 @@ export function createLetters(room: Room): LetterSource {
   };
 
   return (delivery) => {
-    if (delivery.kind === "update") return prepareUpdate(delivery.announcementId as number, delivery);
+    if (delivery.kind === "update") {
+      const { announcementId } = delivery;
+      if (announcementId === undefined) return { outcome: "suppressed", reason: "Its incident was deleted." };
+      return prepareUpdate(announcementId, delivery);
+    }
     return delivery.kind === "confirmation" ? prepareConfirmation(room, delivery) : prepareTest(room, delivery);
   };
 }

@@ -8,8 +8,8 @@
  */
 
 import { updateWords } from "../announcements/words.ts";
-import { readBody } from "../api-body.ts";
-import { needText, takePart, takeText, takeTime } from "../api-fields.ts";
+import { type BodyRecord, readBody } from "../api-body.ts";
+import { needText, takeFlag, takePart, takeText, takeTime } from "../api-fields.ts";
 import { doing, isYes, paging, patchOrPut } from "../api-routes.ts";
 import { listComponents, listGroups } from "../components/components.ts";
 import type { Db } from "../db.ts";
@@ -59,6 +59,9 @@ export function incidentApi(deps: Deps): Route[] {
     announcer.wake();
   };
 
+  /** Asked for beside the incident or in the address: whoever looks first must not publish by mistake. */
+  const isRehearsal = (c: Ctx, body: BodyRecord) => isYes(c, "dry_run") || takeFlag(body, "dry_run") === true;
+
   const list = (c: Ctx) => {
     const named = c.req.query("q")?.trim();
     const input = { pageId: c.get("page").id, ...paging(c, { size: "limit" }), ...(named ? { named } : {}) };
@@ -86,12 +89,13 @@ export function incidentApi(deps: Deps): Route[] {
   };
 
   const open = async (c: Ctx) => {
-    const fields = takePart(await readBody(c), "incident");
+    const body = await readBody(c);
+    const fields = takePart(body, "incident");
     const input = openingOf(incidentInput(fields, c.get("page").timeZone));
     const burstFactor = config.number("mail.burst_factor");
     const name = needText(fields, "name");
     const run = (stage: Db): Written => openIncident(stage, { ...input, ...doing(deps, c), name, burstFactor });
-    if (isYes(c, "dry_run")) return rehearsed(c, run, { posts: true, isNew: true });
+    if (isRehearsal(c, body)) return rehearsed(c, run, { posts: true, isNew: true });
     const { incident } = run(db);
     await told(c, incident.id);
     return c.json(shape(c, incident.id), 201);
@@ -99,7 +103,8 @@ export function incidentApi(deps: Deps): Route[] {
 
   const change = async (c: Ctx) => {
     const { pageId } = doing(deps, c);
-    const input = incidentInput(takePart(await readBody(c), "incident"), c.get("page").timeZone);
+    const body = await readBody(c);
+    const input = incidentInput(takePart(body, "incident"), c.get("page").timeZone);
     const before = findIncident(db, { pageId, id: idOf(c) });
     const posts = (input.body ?? "") !== "" || (input.status !== undefined && input.status !== before.status);
     const at = { ...doing(deps, c), incidentId: before.id };
@@ -114,7 +119,7 @@ export function incidentApi(deps: Deps): Route[] {
       const burstFactor = config.number("mail.burst_factor");
       return postUpdate(stage, { ...at, body: input.body ?? "", status, components, notify, burstFactor });
     };
-    if (isYes(c, "dry_run")) return rehearsed(c, run, { posts, isNew: false });
+    if (isRehearsal(c, body)) return rehearsed(c, run, { posts, isNew: false });
     // The rules' own transactions are savepoints inside this one: all of the PATCH, or nothing.
     db.transaction((tx) => run(tx as unknown as Db), { behavior: "immediate" });
     await told(c, before.id);

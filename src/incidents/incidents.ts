@@ -4,7 +4,7 @@
  * components went through, unless somebody decided otherwise. A correction keeps the earlier text and tells nobody.
  */
 import { eq } from "drizzle-orm";
-import { announceUpdate } from "../announcements/announcements.ts";
+import { announceUpdate, keepLettersOf } from "../announcements/announcements.ts";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { findComponent, setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
@@ -71,7 +71,15 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
   const status = requireIncidentStatus(kind, input.status ?? statusesOf[kind][0]);
   const backfilled = input.backfilled ?? false;
   const startedAt = input.startedAt ?? input.now;
-  if (kind === "maintenance") requireSchedule(input);
+  if (kind === "maintenance") {
+    requireSchedule(input);
+    if (status === "scheduled" && !backfilled && (input.scheduledUntil as number) <= input.now) {
+      const advice = "Check the dates; to record what is over, say that it was completed.";
+      throw new UserError("invalid", `The maintenance would have ended already. ${advice}`, {
+        field: "scheduled_until",
+      });
+    }
+  }
   return db.transaction((tx) => {
     const id = newId();
     tx.insert(incidents)
@@ -296,12 +304,21 @@ export function correctUpdate(
   });
 }
 
-/** Takes an incident off the page with all its updates, for one that should never have been there. */
+/**
+ * Takes an incident off the page with all its updates, for one that should never have been there. Letters that wait go to
+ * nobody; the ledger keeps those that left.
+ */
 export function deleteIncident(db: Db, input: Doing & { incidentId: string }): void {
   db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    keepLettersOf(tx, incident.id);
     tx.delete(incidents).where(eq(incidents.id, incident.id)).run();
-    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.delete", subject: incident.id });
+    recordDeed(tx, input.by, input.now, {
+      pageId: input.pageId,
+      action: "incident.delete",
+      subject: incident.id,
+      detail: { name: incident.name },
+    });
   });
 }
 

@@ -72,8 +72,17 @@ export function subscriberPublic(deps: Deps): Route[] {
 
   const showConfirm = (c: Ctx) => {
     const token = c.req.param("token") ?? "";
-    findByConfirmation(db, { pageId: c.get("page").id, token, keys, now: clock.now() });
-    return page(c, "public/confirm", { title: "Confirm your subscription", token });
+    const subscriber = findByConfirmation(db, { pageId: c.get("page").id, token, keys, now: clock.now() });
+    const { wholePage, componentIds } = wishOf(db, subscriber);
+    const names = listComponents(db, c.get("page").id).filter((one) => componentIds.includes(one.id));
+    return page(c, "public/confirm", {
+      title: "Confirm your subscription",
+      token,
+      address: addressOf(keys, subscriber),
+      parts: wholePage ? undefined : names.map((one) => one.name),
+      // Whoever opens the link again is told that it's done, and where to change it.
+      manage: subscriber.state === "active" ? `/subscription/${manageToken(keys, subscriber.id)}` : undefined,
+    });
   };
   const confirm = (c: Ctx) => {
     const token = c.req.param("token") ?? "";

@@ -56,7 +56,12 @@ export function requestSubscription(
     const addressIndex = indexAddress(input.keys, address);
     const known = byIndex(tx, input.pageId, addressIndex);
     if (known && ["active", "paused"].includes(known.state)) return subscribeNobody(tx, { ...input, address });
-    if (!mayConfirm(tx, { ...input, addressIndex })) return subscribeNobody(tx, { ...input, address });
+    if (!mayConfirm(tx, { ...input, addressIndex })) {
+      subscribeNobody(tx, { ...input, address });
+      // The letter that is out confirms what was asked for last; its page says what that is.
+      if (known?.state === "unconfirmed") reopen(tx, known, { ...input, address });
+      return;
+    }
     const seq = known
       ? reopen(tx, known, { ...input, address })
       : insertSubscriber(tx, { ...input, address, addressIndex, state: "unconfirmed", source: "form" });

@@ -185,6 +185,44 @@ test("a rehearsal says who would read what, and writes nothing", async () => {
   await send("DELETE", `/incidents/${opened.id}`);
 });
 
+test("a rehearsal that is asked for beside the incident publishes nothing either", async () => {
+  await house.settle();
+  const before = everything();
+  const incident = { name: "Rehearsed", body: "Nothing is wrong.", components: { [house.parts.API]: "major_outage" } };
+  const answer = await house.api(secret, "POST", `${base}/incidents`, { incident, dry_run: true });
+  assert.equal(answer.status, 200, answer.text);
+  assert.equal(answer.json().dry_run, true);
+  assert.deepEqual(everything(), before);
+});
+
+test("a maintenance that would have ended already is refused, unless it is told as over", async () => {
+  const past = { name: "Upgrade", scheduled_for: "2020-12-01T02:00:00Z", scheduled_until: "2020-12-01T04:00:00Z" };
+  const answer = await send("POST", "/incidents", past);
+  assert.equal(answer.status, 422);
+  assert.match(answer.text, /would have ended already/);
+  const told = await send("POST", "/incidents", { ...past, status: "completed", deliver_notifications: false });
+  assert.equal(told.status, 201, told.text);
+  await send("DELETE", `/incidents/${told.json().id}`);
+});
+
+test("the ledger keeps who was told of an incident that was deleted, and what waited goes to nobody", async () => {
+  const { id } = (await send("POST", "/incidents", { name: "A mistake", body: "Never mind." })).json();
+  await house.settle();
+  const rows = () => house.operate("GET", `${base}/mail?limit=100`).then((answer) => answer.json() as { id: number }[]);
+  const before = await rows();
+  assert.equal((await send("DELETE", `/incidents/${id}`)).status, 200);
+  assert.deepEqual(
+    (await rows()).map((row) => row.id),
+    before.map((row) => row.id),
+  );
+  const newest = before[0] as { id: number };
+  await house.operate("POST", `${base}/mail/${newest.id}/retry`);
+  await house.settle();
+  const after = (await house.operate("GET", `${base}/mail/${newest.id}`)).json();
+  assert.equal(after.state, "suppressed");
+  assert.match(after.reply, /incident was deleted/);
+});
+
 test("the rehearsal that a server begins with writes nothing either", async () => {
   await house.settle();
   const before = everything();

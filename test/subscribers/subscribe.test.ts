@@ -97,6 +97,25 @@ test("whoever asks for a known, an unknown or a departed address sees the same",
   await house.close();
 });
 
+test("who asks twice before confirming gets what they asked for last, and the page of the link says what that is", async () => {
+  const house = await openTestHouse();
+  await subscribe(house, "eve@example.com", { scope: "some", components: house.parts.API });
+  const link = await confirmationLink(house);
+  assert.match((await house.visit(link)).text, /eve@example\.com[\s\S]*<li>API<\/li>/);
+  await subscribe(house, "eve@example.com", { scope: "some", components: [house.parts.Checkout, house.parts.Search] });
+  await house.settle();
+  assert.equal(house.deps.db.select().from(deliveries).all().length, 1, "no second letter");
+  const shown = (await house.visit(link)).text;
+  assert.match(shown, /<li>Checkout<\/li><li>Search<\/li>/);
+  assert.doesNotMatch(shown, /<li>API<\/li>/);
+  await house.stranger().send(link, {});
+  assert.deepEqual(stateOf(house), ["active"]);
+  const again = (await house.visit(link)).text;
+  assert.match(again, /You are subscribed/);
+  assert.match(again, /href="\/subscription\//);
+  await house.close();
+});
+
 test("an address gets one confirmation a day and three in ninety days, whoever asks", async () => {
   const house = await openTestHouse();
   for (let times = 0; times < 12; times++) {

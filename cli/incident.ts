@@ -8,7 +8,14 @@ import { listParts, pickStatuses } from "./pick.ts";
 import { count, facts, note, print, printAs, table, time } from "./print.ts";
 
 type Telling = Shared & { body?: string; component?: string[]; notify: boolean; dryRun?: boolean; yes?: boolean };
-type Opening = Telling & { title?: string; status?: string; impact?: string; from?: string; until?: string };
+type Opening = Telling & {
+  title?: string;
+  status?: string;
+  impact?: string;
+  from?: string;
+  until?: string;
+  auto?: boolean;
+};
 
 export function addIncidentCommands(program: Command): void {
   const incident = program
@@ -26,7 +33,7 @@ Examples:
   $ candor incident update 8gyn7z2pbq3l --status identified --body - < words.txt
   $ candor incident resolve 8gyn7z2pbq3l --body "Sign-in works again since 14:32."
   $ candor incident open --title "Database upgrade" --component Database \\
-      --from 2026-12-01T02:00Z --until 2026-12-01T04:00Z --body "Writes pause for up to ten minutes."`,
+      --from 2026-12-01T02:00Z --until 2026-12-01T04:00Z --auto --body "Writes pause for up to ten minutes."`,
     );
 
   telling(
@@ -40,7 +47,8 @@ Examples:
       )
       .option("--impact <impact>", "none, minor, major, critical; left out: the worst that its components go through")
       .option("--from <time>", "when the maintenance begins, like 2026-12-01T02:00Z")
-      .option("--until <time>", "when it ends"),
+      .option("--until <time>", "when it ends")
+      .option("--auto", "it begins and ends by the clock, its components with it, and subscribers are told each time"),
   ).action((_own, command: Command) => open(command.optsWithGlobals()));
   telling(
     incident
@@ -90,14 +98,27 @@ function telling(command: Command): Command {
 async function open(options: Opening): Promise<void> {
   if (!options.title) throw new UserError("invalid", 'Give the incident a title: --title "Sign-in fails"');
   for (const name of ["from", "until"] as const) requireMoment(`--${name}`, options[name]);
+  if (options.auto && !(options.from && options.until)) {
+    throw new UserError("invalid", "Only a maintenance goes by the clock: say when with --from and --until.");
+  }
   const body = await bodyOf(options);
   await publish(options, "Opened", async (house) => {
     const { components, componentIds } = pickStatuses(await listParts(house), options.component ?? []);
     const own = { name: options.title, status: options.status, impact_override: options.impact };
     const schedule = { scheduled_for: options.from, scheduled_until: options.until };
+    const clock = options.auto
+      ? {
+          scheduled_auto_transition: true,
+          auto_transition_to_maintenance_state: true,
+          auto_transition_to_operational_state: true,
+          auto_transition_deliver_notifications_at_start: options.notify,
+          auto_transition_deliver_notifications_at_end: options.notify,
+        }
+      : {};
     const fields = {
       ...own,
       ...schedule,
+      ...clock,
       body,
       components,
       component_ids: componentIds,

@@ -1,5 +1,6 @@
 /** The timetable of background work, and its loop. */
 import type { Deps } from "./deps.ts";
+import { advanceMaintenance } from "./incidents/maintenance.ts";
 import { pruneLedger } from "./mail/ledger.ts";
 import { forgetUnconfirmed } from "./subscribers/subscribers.ts";
 import { forgetOldLinks } from "./team/members.ts";
@@ -15,6 +16,7 @@ export const timetable: Job[] = [
   { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
   // So often that there is never so much of it that a visitor notices.
   { name: "move the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint() },
+  { name: "begin and end maintenance", everyMs: second, run: tellOfMaintenance },
   { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },
   { name: "deliver what is due", everyMs: 30 * second, run: (deps) => deps.mailer.wake() },
   {
@@ -25,6 +27,13 @@ export const timetable: Job[] = [
   { name: "end old sessions and links", everyMs: 10 * minute, run: endOldSessions },
   { name: "prune the ledger", everyMs: minute, run: pruneOldLetters },
 ];
+
+function tellOfMaintenance(deps: Deps): void {
+  const { db, clock, config, press, announcer } = deps;
+  const changed = advanceMaintenance(db, { now: clock.now(), burstFactor: config.number("mail.burst_factor") });
+  for (const { pageId, incidentId } of changed) press.press(pageId, incidentId);
+  if (changed.length > 0) announcer.wake();
+}
 
 function endOldSessions(deps: Deps): void {
   endExpiredSessions(deps.db, { now: deps.clock.now() });

@@ -226,6 +226,13 @@ export const incidents = sqliteTable(
     resolvedAt: integer("resolved_at"),
     scheduledFor: integer("scheduled_for"),
     scheduledUntil: integer("scheduled_until"),
+    /** A maintenance that begins, and ends, by the clock; whether its components change with it, and who is told. */
+    autoBegin: flag("auto_begin").notNull().default(false),
+    autoEnd: flag("auto_end").notNull().default(false),
+    autoMaintenance: flag("auto_maintenance").notNull().default(false),
+    autoOperational: flag("auto_operational").notNull().default(false),
+    tellAtBegin: flag("tell_at_begin").notNull().default(false),
+    tellAtEnd: flag("tell_at_end").notNull().default(false),
     createdAt: integer("created_at").notNull(),
     updatedAt: integer("updated_at").notNull(),
   },

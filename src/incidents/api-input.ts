@@ -5,7 +5,7 @@ import { requireStatus } from "../components/components.ts";
 import { UserError } from "../errors.ts";
 import { type ComponentStatus, impacts } from "../schema.ts";
 import { startOfDay } from "../statuspage/days.ts";
-import { statusesOf } from "./incidents.ts";
+import { type ByTheClock, statusesOf } from "./incidents.ts";
 
 /** Characters of JSON. Metadata is for a handful of references, not for storage. */
 const mostMetadata = 16_384;
@@ -23,6 +23,7 @@ export function incidentInput(fields: BodyRecord, timeZone: string) {
     metadata: metadataIn(fields),
     scheduledFor: takeTime(fields, "scheduled_for"),
     scheduledUntil: takeTime(fields, "scheduled_until"),
+    byTheClock: byTheClockIn(fields),
     backfilled: takeFlag(fields, "backfilled") ?? false,
     startedAt: backfillDate(fields, timeZone),
   };
@@ -40,6 +41,19 @@ export function openingOf(input: ReturnType<typeof incidentInput>) {
     body: input.body ?? "",
     status: input.status ?? (input.backfilled ? over : undefined),
     startedAt: input.backfilled ? (input.startedAt ?? input.scheduledFor) : undefined,
+  };
+}
+
+/** `scheduled_auto_transition` stands for beginning and ending both. */
+function byTheClockIn(fields: BodyRecord): ByTheClock {
+  const both = takeFlag(fields, "scheduled_auto_transition");
+  return {
+    autoBegin: takeFlag(fields, "scheduled_auto_in_progress") ?? both,
+    autoEnd: takeFlag(fields, "scheduled_auto_completed") ?? both,
+    autoMaintenance: takeFlag(fields, "auto_transition_to_maintenance_state"),
+    autoOperational: takeFlag(fields, "auto_transition_to_operational_state"),
+    tellAtBegin: takeFlag(fields, "auto_transition_deliver_notifications_at_start"),
+    tellAtEnd: takeFlag(fields, "auto_transition_deliver_notifications_at_end"),
   };
 }
 

@@ -2,9 +2,9 @@
  * Incidents, for programs: read with any token for the page, written with publisher. What Statuspage leaves open:
  * - a PATCH appends an update, and tells people, when it brings a text or another status; a client that sends back the
  *   status it read says nothing new. Component statuses that come without either are set quietly.
- * - transitions and reminders that Statuspage does by itself (`scheduled_auto_…`, `reminder_intervals`) aren't done here;
- *   the fields are taken and come back false or null.
- * - `?dry_run=true` answers what would happen and writes nothing.
+ * - reminders that Statuspage sends by itself (`scheduled_remind_prior`, `reminder_intervals`) aren't sent here; the fields
+ *   are taken and come back false or null.
+ * - `?dry_run=true`, or `dry_run` beside the incident, answers what would happen and writes nothing.
  */
 
 import { updateWords } from "../announcements/words.ts";
@@ -109,11 +109,12 @@ export function incidentApi(deps: Deps): Route[] {
     const posts = (input.body ?? "") !== "" || (input.status !== undefined && input.status !== before.status);
     const at = { ...doing(deps, c), incidentId: before.id };
     const run = (stage: Db): Written => {
-      const { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds } = input;
+      const { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds, byTheClock } = input;
       const quiet = posts ? undefined : input.components;
-      const own = { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds, components: quiet };
-      const touches = Object.values({ ...own, components: undefined }).some((value) => value !== undefined);
-      if (touches || Object.keys(quiet ?? {}).length > 0) changeIncident(stage, { ...at, ...own });
+      const own = { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds };
+      const touches = Object.values({ ...own, ...byTheClock }).some((value) => value !== undefined);
+      if (touches || Object.keys(quiet ?? {}).length > 0)
+        changeIncident(stage, { ...at, ...own, byTheClock, components: quiet });
       if (!posts) return { incident: findIncident(stage, { pageId, id: before.id }), update: latest(stage, before) };
       const { status, components, notify } = input;
       const burstFactor = config.number("mail.burst_factor");

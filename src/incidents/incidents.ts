@@ -45,6 +45,16 @@ const impactOf: Record<ComponentStatus, Impact> = {
 };
 const severity: Impact[] = ["none", "maintenance", "minor", "major", "critical"];
 
+/** What a maintenance does by the clock; what is left out stays as it was, at first off. */
+export type ByTheClock = {
+  autoBegin?: boolean | undefined;
+  autoEnd?: boolean | undefined;
+  autoMaintenance?: boolean | undefined;
+  autoOperational?: boolean | undefined;
+  tellAtBegin?: boolean | undefined;
+  tellAtEnd?: boolean | undefined;
+};
+
 type Doing = { pageId: string; now: number; by: Actor };
 type Telling = { notify: boolean; burstFactor: number };
 
@@ -64,6 +74,7 @@ export type OpenIncident = Doing &
     backfilled?: boolean | undefined;
     startedAt?: number | undefined;
     metadata?: string | undefined;
+    byTheClock?: ByTheClock | undefined;
   };
 
 export function openIncident(db: Db, input: OpenIncident): { incident: Incident; update: IncidentUpdate } {
@@ -80,10 +91,12 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
       });
     }
   }
+  const byTheClock = requireMaintenance(kind, input.byTheClock);
   return db.transaction((tx) => {
     const id = newId();
     tx.insert(incidents)
       .values({
+        ...byTheClock,
         id,
         pageId: input.pageId,
         kind,
@@ -220,6 +233,7 @@ export function changeIncident(
     metadata?: string | undefined;
     scheduledFor?: number | undefined;
     scheduledUntil?: number | undefined;
+    byTheClock?: ByTheClock | undefined;
     /** Exactly the components that it concerns. */
     componentIds?: string[] | undefined;
     /** Statuses to set; a backfilled incident sets none. */
@@ -228,7 +242,7 @@ export function changeIncident(
 ): Incident {
   return db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
-    const change: Partial<Incident> = { updatedAt: input.now };
+    const change: Partial<Incident> = { ...requireMaintenance(incident.kind, input.byTheClock), updatedAt: input.now };
     if (input.name !== undefined) change.name = incidentName(input.name);
     if (input.metadata !== undefined) change.metadata = input.metadata;
     if (input.scheduledFor !== undefined) change.scheduledFor = input.scheduledFor;
@@ -354,6 +368,21 @@ export function requireBody(body: string): string {
 
 function incidentName(text: string): string {
   return requireText(text, { field: "name", what: "the incident a title", most: 255 });
+}
+
+/** @returns what is said; programs say "no" of ordinary incidents as well */
+function requireMaintenance(kind: Incident["kind"], said: ByTheClock = {}): Partial<Record<keyof ByTheClock, boolean>> {
+  const entries = Object.entries(said).filter((entry) => entry[1] !== undefined);
+  if (kind === "incident" && entries.some(([, yes]) => yes)) {
+    throw new UserError(
+      "conflict",
+      "Only a maintenance begins and ends by the clock. Give scheduled_for and scheduled_until.",
+      {
+        field: "scheduled_for",
+      },
+    );
+  }
+  return Object.fromEntries(entries);
 }
 
 function requireSchedule(input: { scheduledFor?: number | undefined; scheduledUntil?: number | undefined }): void {

@@ -136,6 +136,7 @@ export function manageUpdateShape(update: Story["updates"][number], names: Names
 }
 
 export function manageIncidentShape(story: Story, context: ManageContext) {
+  const ofMaintenance = (yes: boolean) => (story.kind === "maintenance" ? yes : null);
   return {
     id: story.id,
     components: story.componentIds.flatMap((id) => {
@@ -157,14 +158,14 @@ export function manageIncidentShape(story: Story, context: ManageContext) {
     postmortem_notified_twitter: false,
     postmortem_published_at: null,
     resolved_at: isoOrNull(story.resolvedAt),
-    scheduled_auto_completed: false,
-    scheduled_auto_in_progress: false,
+    scheduled_auto_completed: story.autoEnd,
+    scheduled_auto_in_progress: story.autoBegin,
     scheduled_for: isoOrNull(story.scheduledFor),
     scheduled_until: isoOrNull(story.scheduledUntil),
-    auto_transition_deliver_notifications_at_start: null,
-    auto_transition_deliver_notifications_at_end: null,
-    auto_transition_to_maintenance_state: null,
-    auto_transition_to_operational_state: null,
+    auto_transition_deliver_notifications_at_start: ofMaintenance(story.tellAtBegin),
+    auto_transition_deliver_notifications_at_end: ofMaintenance(story.tellAtEnd),
+    auto_transition_to_maintenance_state: ofMaintenance(story.autoMaintenance),
+    auto_transition_to_operational_state: ofMaintenance(story.autoOperational),
     scheduled_remind_prior: false,
     scheduled_reminded_at: null,
     shortlink: `${context.origin}/incidents/${story.id}`,

@@ -187,8 +187,8 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     chmodSync(path, 0o600);
 
     const secureAddress = parseListen(config.text("https.listen"));
-    const { certificates } = house;
-    const hasCertificate = (host: string) => certificates.find(host) !== undefined;
+    const { certificates, clock } = house;
+    const hasCertificate = (host: string) => certificates.isValid(host, clock.now());
     const web = createServer(
       limits,
       createEdge({ press, app: visitors, health, ...(secureAddress ? { hasCertificate } : {}) }),

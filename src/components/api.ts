@@ -1,5 +1,6 @@
 /**
- * Components and groups, for programs: read with any token for the page, changed with page_config. Deleting archives, so
+ * Components and groups, for programs: read with any token for the page, changed with page_config; a component's status
+ * also with publisher, because that is what monitors set. Deleting archives, so
  * that the past stays told; an archived component is gone to Statuspage's clients (404) and comes back by `restore`, an
  * addition of ours like `archive` and `move`. Groups stand in the list of components as well, as at Statuspage.
  */
@@ -9,8 +10,10 @@ import { doing, isYes, paging, patchOrPut } from "../api-routes.ts";
 import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
+import type { Role } from "../schema.ts";
 import { groupRowShape, manageComponentShape, manageGroupShape } from "../statuspage/manage-shapes.ts";
 import { isoOrNull } from "../statuspage/shapes.ts";
+import { mayAct } from "../team/members.ts";
 import {
   archiveComponent,
   archiveGroup,
@@ -78,6 +81,9 @@ export function componentApi(deps: Deps): Route[] {
   const change = async (c: Ctx) => {
     living(c);
     const fields = componentFields(takePart(await readBody(c), "component"));
+    const { status, ...lasting } = fields;
+    const onlyStatus = status !== undefined && Object.values(lasting).every((value) => value === undefined);
+    requireRole(c, onlyStatus ? ["publisher", "page_config"] : ["page_config"]);
     return pressed(c, c.json(manageComponentShape(changeComponent(db, { ...named(c), ...fields }))));
   };
   const remove = (c: Ctx) => {
@@ -132,7 +138,7 @@ export function componentApi(deps: Deps): Route[] {
     { method: "GET", path: components, enter: reading, run: list },
     { method: "POST", path: components, enter: changing, run: create },
     { method: "GET", path: `${components}/:id`, enter: reading, run: show },
-    ...patchOrPut(`${components}/:id`, changing, change),
+    ...patchOrPut(`${components}/:id`, reading, change),
     { method: "DELETE", path: `${components}/:id`, enter: changing, run: remove },
     { method: "POST", path: `${components}/:id/archive`, enter: changing, run: setArchived(true) },
     { method: "POST", path: `${components}/:id/restore`, enter: changing, run: setArchived(false) },
@@ -144,6 +150,12 @@ export function componentApi(deps: Deps): Route[] {
     { method: "DELETE", path: `${groups}/:id`, enter: changing, run: removeGroup },
     { method: "POST", path: `${groups}/:id/move`, enter: changing, run: shiftGroup },
   ];
+}
+
+/** What a component is belongs to page_config; how it is, to whoever publishes as well, like a monitor's token. */
+function requireRole(c: Ctx, roles: Role[]): void {
+  if (c.env.operator || roles.some((role) => mayAct(c.get("grants"), role, c.get("page").id))) return;
+  throw new UserError("forbidden", `This needs a token with the role ${roles.at(-1)}.`);
 }
 
 function componentFields(fields: BodyRecord) {

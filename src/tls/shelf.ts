@@ -12,25 +12,29 @@ import { posture } from "./posture.ts";
 export type CertificateShelf = {
   /** By a host's name in lower case. */
   find(name: string): SecureContext | undefined;
+  /** Whether a browser would take what the name is served with. */
+  isValid(name: string, now: number): boolean;
   /** Call after a certificate came or went. */
   reload(): void;
 };
 
+type Ready = { context: SecureContext; notAfter: number };
+
 export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }): CertificateShelf {
   const { db, keys, log } = input;
-  let exact = new Map<string, SecureContext>();
-  let wild = new Map<string, SecureContext>();
+  let exact = new Map<string, Ready>();
+  let wild = new Map<string, Ready>();
 
   const reload = () => {
-    const [names, parents] = [new Map<string, SecureContext>(), new Map<string, SecureContext>()];
+    const [names, parents] = [new Map<string, Ready>(), new Map<string, Ready>()];
     // The one that lasts longest comes last, and takes the name.
-    for (const { id, names: covered } of listCertificates(db).toReversed()) {
+    for (const { id, names: covered, notAfter } of listCertificates(db).toReversed()) {
       try {
         const { chain, key } = openCertificate(db, { id, keys });
-        const context = createSecureContext({ ...posture, cert: chain, key });
+        const ready = { context: createSecureContext({ ...posture, cert: chain, key }), notAfter };
         for (const name of covered) {
-          if (name.startsWith("*.")) parents.set(name.slice(2), context);
-          else names.set(name, context);
+          if (name.startsWith("*.")) parents.set(name.slice(2), ready);
+          else names.set(name, ready);
         }
       } catch (error) {
         log.error("certificate.unusable", { certificateId: id, error });
@@ -40,8 +44,10 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }):
     wild = parents;
   };
   reload();
+  const find = (name: string) => exact.get(name) ?? wild.get(name.slice(name.indexOf(".") + 1));
   return {
-    find: (name) => exact.get(name) ?? wild.get(name.slice(name.indexOf(".") + 1)),
+    find: (name) => find(name)?.context,
+    isValid: (name, now) => now < (find(name)?.notAfter ?? 0),
     reload,
   };
 }

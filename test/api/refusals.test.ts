@@ -177,3 +177,20 @@ test("a token that asks too often waits as long as it is told to, and others don
   assert.equal((await small.api(secret, "GET", path)).status, 200);
   await small.close();
 });
+
+test("a publisher's token sets how a component is, and not what it is", async () => {
+  const house = await openTestHouse();
+  const path = `/v1/pages/${house.page.id}/components/${house.parts.API}`;
+  const change = (role: "publisher" | "page_config" | "team", component: object) =>
+    house.api(house.token(role), "PATCH", path, { component });
+  assert.equal((await change("publisher", { status: "partial_outage" })).json().status, "partial_outage");
+  assert.equal((await change("page_config", { status: "operational" })).status, 200);
+  for (const fields of [{ name: "Renamed" }, { status: "major_outage", showcase: false }, {}]) {
+    const answer = await change("publisher", fields);
+    assert.equal(answer.status, 403, answer.text);
+    assert.match(answer.text, /role page_config/);
+  }
+  assert.equal((await change("team", { status: "major_outage" })).status, 403);
+  assert.equal((await change("page_config", { name: "Renamed" })).json().name, "Renamed");
+  await house.close();
+});

@@ -19,7 +19,7 @@ before(async () => {
   authority = await createAuthority();
 });
 
-async function serve(t: TestContext) {
+async function serve(t: TestContext, clock = { now: () => Date.now() }) {
   const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
   const now = Date.now();
@@ -36,6 +36,7 @@ async function serve(t: TestContext) {
   const server = await startServer({
     ...place,
     environment: {},
+    clock,
     overrides: { listen: "127.0.0.1:0", "https.listen": `127.0.0.1:${port}` },
     write: () => {},
   });
@@ -146,6 +147,24 @@ test("who comes in clear is sent to https once the host has a certificate, and o
   assert.equal((await ask("bare.example.net")).status, 200);
   assert.equal((await ask("127.0.0.1")).status, 200);
   assert.equal((await ask("evil.test")).status, 421);
+});
+
+test("once its certificate has expired nobody is sent to https, and whoever insists still gets it", async (t) => {
+  let now = Date.now();
+  const { origin, bring, handshake } = await serve(t, { now: () => now });
+  await bring(["status.example.com"]);
+  const status = () =>
+    new Promise<number>((resolve, reject) => {
+      const headers = { host: "status.example.com" };
+      getPlain(origin, { headers, agent: false }, (response) => resolve(response.resume().statusCode ?? 0)).on(
+        "error",
+        reject,
+      );
+    });
+  assert.equal(await status(), 301);
+  now += 100 * 86_400_000;
+  assert.equal(await status(), 200);
+  assert.equal((await handshake("status.example.com")).getPeerCertificate().subjectaltname, "DNS:status.example.com");
 });
 
 test("a new certificate is taken up while connections stand, and cuts none", async (t) => {

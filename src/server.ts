@@ -37,6 +37,8 @@ export type OpenInput = {
   /** The data folder; undefined for a house in memory. */
   data: string | undefined;
   keyFile?: string;
+  /** Folders in which a key file may have any mode. */
+  guarded?: string[];
   keys?: Deps["keys"];
   environment: NodeJS.ProcessEnv;
   overrides?: Partial<Record<SettingName, string | undefined>>;
@@ -114,7 +116,7 @@ function unlockKeys(input: OpenInput): Deps["keys"] {
   if (!existsSync(keyring) && !existsSync(join(input.data, "candor.db"))) {
     throw new UserError("not_found", `There is no Candor in ${input.data} yet. Run: candor init --data ${input.data}`);
   }
-  return openKeyring(keyring, readKeyFile(input.keyFile));
+  return openKeyring(keyring, readKeyFile(input.keyFile, input.guarded));
 }
 
 /** Without the right to look inside, everything in a folder seems to be missing. */

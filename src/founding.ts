@@ -11,7 +11,7 @@ import { type BootOptions, definitionOf } from "./config.ts";
 import { createKeyFile, createKeyring, readKeyFile } from "./crypto/keyring.ts";
 import type { Db } from "./db.ts";
 import type { Deps } from "./deps.ts";
-import { UserError } from "./errors.ts";
+import { isDiskFull, UserError } from "./errors.ts";
 import { requireAddress } from "./mail/address.ts";
 import { addHost, createPage, listHosts, type Page, requireOrigin, requireTimeZone } from "./pages/pages.ts";
 import { hosts } from "./schema.ts";
@@ -117,6 +117,8 @@ function writing<Result>(path: string, advice: string, write: () => Result): Res
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (!code || error instanceof UserError) throw error;
+    if (isDiskFull(error))
+      throw new UserError("invalid", `The disk that holds ${path} is full. Make room and run this again.`);
     throw new UserError("invalid", `${path} can't be made (${code}). ${advice}`);
   }
 }

@@ -18,7 +18,7 @@ import {
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { writeFileDurably } from "../crypto/durable.ts";
 import type { Store } from "../db.ts";
-import { UserError } from "../errors.ts";
+import { isDiskFull, UserError } from "../errors.ts";
 
 export type Snapshot = { file: string; keyring: string; bytes: number };
 
@@ -77,7 +77,7 @@ function sync(path: string, flags: "r" | "r+"): void {
 
 function inWords(error: unknown, file: string): unknown {
   const code = String((error as { code?: unknown }).code ?? "");
-  if (["ENOSPC", "SQLITE_FULL"].includes(code)) {
+  if (isDiskFull(error)) {
     return new UserError("invalid", `There is no room for ${file}. Name a file on another disk.`, { field: "file" });
   }
   if (

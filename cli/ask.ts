@@ -47,17 +47,27 @@ export async function readStdin(invitation: string): Promise<string> {
 let terminal: Interface | undefined;
 const typedAhead: string[] = [];
 let waiting: { resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
+/** By Ctrl-C or Ctrl-D: the reader can neither be asked nor paused any more. */
+let isClosed = false;
 
 async function line(question: string): Promise<string> {
   const reader = terminal ?? (await openTerminal());
-  reader.setPrompt(question);
-  reader.prompt();
+  if (!isClosed) {
+    reader.setPrompt(question);
+    reader.prompt();
+  }
   const typed = typedAhead.shift();
   if (typed !== undefined) return typed;
+  if (isClosed) throw givenUp();
   // Paused, it doesn't keep the process after the last answer.
   return new Promise<string>((resolve, reject) => {
     waiting = { resolve, reject };
-  }).finally(() => reader.pause());
+  }).finally(() => isClosed || reader.pause());
+}
+
+/** Questions come before the deed, so who leaves them has done nothing. */
+function givenUp(): UserError {
+  return new UserError("invalid", "Nothing was changed.");
 }
 
 /** Loaded when a person is asked: the server never needs it. */
@@ -72,9 +82,10 @@ async function openTerminal(): Promise<Interface> {
   });
   // Ctrl-C and Ctrl-D.
   reader.on("close", () => {
+    isClosed = true;
     if (!waiting) return;
     process.stderr.write("\n");
-    waiting.reject(new UserError("invalid", "Nothing was changed."));
+    waiting.reject(givenUp());
   });
   terminal = reader;
   return reader;

@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { version } from "../src/embedded.ts";
-import { UserError } from "../src/errors.ts";
+import { isDiskFull, UserError } from "../src/errors.ts";
 import { addAnnouncementCommands } from "./announcement.ts";
 import { addAuditCommand } from "./audit.ts";
 import { addCertCommands } from "./cert.ts";
@@ -50,6 +50,10 @@ async function main(words: string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
     if (error instanceof UserError) {
       process.stderr.write(`${error.message}\n`);
+      return 1;
+    }
+    if (isDiskFull(error)) {
+      process.stderr.write("The disk is full, so this wasn't finished. Make room and run it again.\n");
       return 1;
     }
     process.stderr.write(`This is a bug in Candor ${version}. Please report it with these lines:\n`);

@@ -8,7 +8,7 @@ import { printAs } from "./print.ts";
 export function addHealthCommand(program: Command): void {
   program
     .command("health")
-    .description("ask the running server whether it is well; exit 1 when it isn't")
+    .description("ask the running server whether it is well and can write; exit 1 when it isn't")
     .option("--url <url>", "where to ask; left out: /healthz at the address that the server listens on")
     .addHelpText(
       "after",
@@ -29,12 +29,24 @@ async function health(options: Shared & { url?: string }): Promise<void> {
     const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
     throw new UserError("not_found", `Nothing answers at ${url} (${cause}).`);
   }
-  if (!answer.ok) throw new UserError("invalid", `${url} answers ${answer.status}.`);
+  if (!answer.ok) throw new UserError("invalid", await troubleAt(url, answer));
   const seen = (await answer.json()) as Json;
   const letters = seen.mail
     ? ` ${seen.mail.queued} letters wait${seen.mail.paused ? "; the mail server can't be had" : ""}.`
     : "";
   printAs(options, seen, () => `Candor ${seen.version} is well at ${url}.${letters}`);
+}
+
+const troubles: Record<string, string> = {
+  database: "The server can't read its database; its log says why.",
+  disk_full: "The disk that holds the data is full, so nothing can be written: make room.",
+  read_only:
+    "The server may not write to its data folder: check the folder's rights, and whether its disk is read-only.",
+};
+
+async function troubleAt(url: string, answer: Response): Promise<string> {
+  const seen: Json = await answer.json().catch(() => ({}));
+  return troubles[seen?.trouble] ?? `${url} answers ${answer.status}.`;
 }
 
 /** A running server knows where it listens; a wildcard address is asked on the loopback. */

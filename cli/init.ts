@@ -73,7 +73,7 @@ async function init(options: Options): Promise<void> {
   const now = systemClock.now();
   const kek = prepareKeys({ ...where, keyFile, now });
   const by = { kind: "operator" } as const;
-  const house = openHouse({ data: where.data, keyFile, environment: processEnvironment(), delivers: false });
+  const house = openHouse({ ...where, keyFile, environment: processEnvironment(), delivers: false });
   try {
     if (listPages(house.db).length > 0) throw new UserError("conflict", "Somebody else has just set it up.");
     const { page, owner } = foundHouse(house, { ...founding, now, by });

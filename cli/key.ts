@@ -41,7 +41,8 @@ Example:
 }
 
 function kit(options: Shared): void {
-  const made = writeKit(readKeyFile(whereOf(options).keyFile));
+  const { keyFile, guarded } = whereOf(options);
+  const made = writeKit(readKeyFile(keyFile, guarded));
   printAs(options, made, () => kitWords(made));
 }
 
@@ -49,7 +50,7 @@ async function restore(options: Shared): Promise<void> {
   const where = whereOf(options);
   refuseKeyInside(where);
   const kek = readKit(await readStdin("Type or paste the four lines of your recovery kit, then press Ctrl-D."));
-  const outcome = restoreKeyFile({ keyFile: where.keyFile, keyring: join(where.data, "keyring.json"), kek });
+  const outcome = restoreKeyFile({ ...where, keyring: join(where.data, "keyring.json"), kek });
   const { fingerprint } = writeKit(kek);
   const done = outcome === "written" ? "The key was written to" : "The key is there already:";
   printAs(

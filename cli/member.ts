@@ -7,7 +7,7 @@ import { note, print, printAs, table, time } from "./print.ts";
 export function addMemberCommands(program: Command): void {
   const member = program
     .command("member")
-    .description("list and add members, make sign-in links")
+    .description("list, add, suspend and restore members, make sign-in links")
     .addHelpText(
       "after",
       `
@@ -15,7 +15,8 @@ Roles: owner (everything), page_admin, page_config (branding, domains, component
 
 Examples:
   $ candor member add paul@example.com --role publisher
-  $ candor member link paul@example.com`,
+  $ candor member link paul@example.com
+  $ candor member suspend paul@example.com                     lock somebody out at once`,
     );
   member
     .command("list")
@@ -35,6 +36,16 @@ Examples:
     .argument("<address>")
     .description("print a link for one sign-in within 30 minutes")
     .action((address: string, _own, command: Command) => link(address, command.optsWithGlobals()));
+  member
+    .command("suspend")
+    .argument("<address>")
+    .description("lock a member out: sessions end at once, links and passwords open nothing; what they wrote stays")
+    .action((address: string, _own, command: Command) => suspend(address, command.optsWithGlobals()));
+  member
+    .command("restore")
+    .argument("<address>")
+    .description("let a suspended member in again, with the roles and the password they had")
+    .action((address: string, _own, command: Command) => restore(address, command.optsWithGlobals()));
 }
 
 async function list(options: Shared): Promise<void> {
@@ -63,4 +74,19 @@ async function link(address: string, options: Shared): Promise<void> {
   if (options.json) return printAs(options, row, () => "");
   print(row.url);
   note(`For one sign-in, until ${time(row.expires_at)}.`);
+}
+
+async function suspend(address: string, options: Shared): Promise<void> {
+  const row = await enterHouse(options, (house) => house.call("PUT", suspensionOf(address), {}));
+  printAs(options, row, () => `${row.email} is locked out; every session has ended.`);
+  note("API tokens belong to nobody: revoke those that this member knows (candor token list).");
+}
+
+async function restore(address: string, options: Shared): Promise<void> {
+  const row = await enterHouse(options, (house) => house.call("DELETE", suspensionOf(address)));
+  printAs(options, row, () => `${row.email} may sign in again.`);
+}
+
+function suspensionOf(address: string): string {
+  return `/v1/members/${encodeURIComponent(address)}/suspension`;
 }

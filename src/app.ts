@@ -13,7 +13,7 @@ import { backupApi } from "./backup/api.ts";
 import { componentAdmin } from "./components/admin.ts";
 import { componentApi } from "./components/api.ts";
 import type { Deps } from "./deps.ts";
-import { type Fault, UserError } from "./errors.ts";
+import { type Fault, isDiskFull, UserError } from "./errors.ts";
 import { type Ctx, type Env, mount, type Route, TooLarge } from "./http.ts";
 import { incidentAdmin } from "./incidents/admin.ts";
 import { incidentApi } from "./incidents/api.ts";
@@ -166,7 +166,7 @@ function answerError(deps: Deps, error: Error, c: Ctx): Response {
     if (isProgram(c)) return c.json({ message: error.message, ...(error.field ? { field: error.field } : {}) }, status);
     return answerPage(deps, c, status, error.message);
   }
-  if ((error as { code?: string }).code === "SQLITE_FULL") {
+  if (isDiskFull(error)) {
     const words = "The server's disk is full, so nothing was changed. Make room and send this again.";
     deps.log.error("request.disk_full", { method: c.req.method, path: routeOf(c) });
     return isProgram(c) ? c.json({ message: words }, 507) : answerPage(deps, c, 507, words);

@@ -336,7 +336,8 @@ function checkSmtpUrl(value: string): string | undefined {
   return ["smtp:", "smtps:"].includes(url.protocol) && url.hostname !== "" ? undefined : advice;
 }
 
-export type BootOptions = { data: string; keyFile: string };
+/** `guarded`: folders in which a key may have any mode. */
+export type BootOptions = { data: string; keyFile: string; guarded?: string[] };
 
 /**
  * Where the data folder and the key lie: flags, then CANDOR_DATA and CANDOR_KEY_FILE, then a systemd credential named
@@ -349,7 +350,16 @@ export function bootOptions(
   const data = flags.data ?? environment.CANDOR_DATA ?? "./data";
   const credential = environment.CREDENTIALS_DIRECTORY ? `${environment.CREDENTIALS_DIRECTORY}/candor.key` : undefined;
   const keyFile = flags.keyFile ?? environment.CANDOR_KEY_FILE ?? credential ?? `${data.replace(/[/\\]+$/, "")}.key`;
-  return { data, keyFile };
+  return { data, keyFile, guarded: guardedFolders(environment) };
+}
+
+/**
+ * Folders in which whoever runs us puts secrets and guards them: systemd shows a credential as 0440 with an access list,
+ * container engines mount theirs as 0444. Their modes say nothing about who may read them.
+ */
+function guardedFolders(environment: NodeJS.ProcessEnv): string[] {
+  const { CREDENTIALS_DIRECTORY } = environment;
+  return ["/run/secrets", ...(CREDENTIALS_DIRECTORY ? [CREDENTIALS_DIRECTORY] : [])];
 }
 
 export function processEnvironment(): NodeJS.ProcessEnv {

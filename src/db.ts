@@ -11,7 +11,7 @@ import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { Clock } from "./clock.ts";
 import type { Keys } from "./crypto/keyring.ts";
 import { nativeAddon, migrations as ownMigrations } from "./embedded.ts";
-import { UserError } from "./errors.ts";
+import { isDiskFull, UserError } from "./errors.ts";
 import * as schema from "./schema.ts";
 
 export type Db = BetterSQLite3Database<typeof schema> & { $client: Database.Database };
@@ -203,15 +203,37 @@ function migrate(db: Db, migrations: MigrationMeta[], beforeChange: (from: numbe
   client.pragma("foreign_keys=OFF", { simple: true });
   if (newest < known) {
     if (newest > 0) beforeChange(newest);
-    const session = (db as unknown as { session: unknown }).session;
-    const dialect = (
-      db as unknown as { dialect: { migrate(list: MigrationMeta[], session: unknown, config: object): void } }
-    ).dialect;
-    dialect.migrate(migrations, session, {});
+    runMigrations(db, migrations);
     const broken = client.prepare("PRAGMA foreign_key_check").raw().all();
     if (broken.length > 0) throw new Error(`A migration left ${broken.length} rows without their parent.`);
   }
   client.pragma("foreign_keys=ON", { simple: true });
+}
+
+/**
+ * SQLite takes a transaction back by itself when the disk is full; then the migrator's own ROLLBACK fails and hides why.
+ * So the first thing that went wrong is what is told.
+ */
+function runMigrations(db: Db, migrations: MigrationMeta[]): void {
+  type Session = { run(query: unknown): unknown };
+  type Dialect = { migrate(list: MigrationMeta[], session: Session, config: object): void };
+  const { session, dialect } = db as unknown as { session: Session; dialect: Dialect };
+  let first: { error: unknown } | undefined;
+  const heard: Session = Object.assign(Object.create(session), {
+    run: (query: unknown) => {
+      try {
+        return session.run(query);
+      } catch (error) {
+        first ??= { error };
+        throw error;
+      }
+    },
+  });
+  try {
+    dialect.migrate(migrations, heard, {});
+  } catch (error) {
+    throw first ? first.error : error;
+  }
 }
 
 function snapshotBefore(where: string, snapshot: (file: string) => void, from: number, clock: Clock): void {
@@ -239,7 +261,7 @@ function asUserError(error: unknown, file: string): unknown {
       `${file} is damaged. Put a snapshot in its place (candor snapshot makes them; an upgrade leaves one in snapshots/), without ${file}-wal and ${file}-shm.`,
     );
   }
-  if (code === "SQLITE_FULL" || code === "ENOSPC") {
+  if (isDiskFull(error)) {
     return new UserError(
       "invalid",
       `The disk that holds ${file} is full. Make room and start again; nothing was lost.`,

@@ -19,3 +19,12 @@ export class UserError extends Error {
     this.retryAfterSeconds = at.retryAfterSeconds;
   }
 }
+
+/** Database and file system each have their own word for it, and what wraps an error keeps it as the cause. */
+export function isDiskFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "ENOSPC", "EDQUOT"].includes(String((at as { code?: unknown }).code)))
+      return true;
+  }
+  return false;
+}

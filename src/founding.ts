@@ -11,7 +11,7 @@ import { type BootOptions, definitionOf } from "./config.ts";
 import { createKeyFile, createKeyring, readKeyFile } from "./crypto/keyring.ts";
 import type { Db } from "./db.ts";
 import type { Deps } from "./deps.ts";
-import { UserError } from "./errors.ts";
+import { isDiskFull, UserError } from "./errors.ts";
 import { requireAddress } from "./mail/address.ts";
 import { addHost, createPage, listHosts, type Page, requireOrigin, requireTimeZone } from "./pages/pages.ts";
 import { hosts } from "./schema.ts";
@@ -48,19 +48,23 @@ export function isFounded(data: string): boolean {
  * @throws UserError for a key inside the folder, a missing key of a keyring that is there, or a place that can't be written
  */
 export function prepareKeys(input: BootOptions & { now: number }): Buffer {
-  const { data, keyFile } = input;
+  const { data, keyFile, guarded } = input;
   refuseKeyInside(input);
-  if (isFounded(data)) return readKeyFile(keyFile);
+  if (isFounded(data)) return readKeyFile(keyFile, guarded);
   writing(data, "Name another folder with --data.", () => mkdirSync(data, { recursive: true, mode: 0o700 }));
   const kek = existsSync(keyFile)
-    ? readKeyFile(keyFile)
-    : writing(keyFile, "Name another place with --key-file.", () => createKeyFile(keyFile));
+    ? readKeyFile(keyFile, guarded)
+    : writing(keyFile, keyAdvice, () => createKeyFile(keyFile));
   writing(data, "Name another folder with --data.", () => createKeyring(join(data, "keyring.json"), kek, input.now));
   return kek;
 }
 
+/** Where secrets are mounted, nobody but the one who mounts them can make one. */
+const keyAdvice =
+  "Name another place with --key-file, or put a key there beforehand: 64 hex digits, as openssl rand -hex 32 prints.";
+
 /** Whoever copies the data folder must not get its key with it. */
-export function refuseKeyInside(input: BootOptions): void {
+export function refuseKeyInside(input: Pick<BootOptions, "data" | "keyFile">): void {
   const way = relative(realPath(input.data), realPath(input.keyFile));
   const outside = way === ".." || way.startsWith(`..${sep}`) || resolve(way) === way;
   if (outside) return;
@@ -113,6 +117,8 @@ function writing<Result>(path: string, advice: string, write: () => Result): Res
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (!code || error instanceof UserError) throw error;
+    if (isDiskFull(error))
+      throw new UserError("invalid", `The disk that holds ${path} is full. Make room and run this again.`);
     throw new UserError("invalid", `${path} can't be made (${code}). ${advice}`);
   }
 }

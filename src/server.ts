@@ -17,6 +17,7 @@ import type { Deps } from "./deps.ts";
 import { createEdge } from "./edge.ts";
 import { version } from "./embedded.ts";
 import { UserError } from "./errors.ts";
+import { createHealth } from "./health.ts";
 import type { Env } from "./http.ts";
 import { rehearseForLater } from "./incidents/rehearsal.ts";
 import { startJobs } from "./jobs.ts";
@@ -37,6 +38,8 @@ export type OpenInput = {
   /** The data folder; undefined for a house in memory. */
   data: string | undefined;
   keyFile?: string;
+  /** Folders in which a key file may have any mode. */
+  guarded?: string[];
   keys?: Deps["keys"];
   environment: NodeJS.ProcessEnv;
   overrides?: Partial<Record<SettingName, string | undefined>>;
@@ -114,7 +117,7 @@ function unlockKeys(input: OpenInput): Deps["keys"] {
   if (!existsSync(keyring) && !existsSync(join(input.data, "candor.db"))) {
     throw new UserError("not_found", `There is no Candor in ${input.data} yet. Run: candor init --data ${input.data}`);
   }
-  return openKeyring(keyring, readKeyFile(input.keyFile));
+  return openKeyring(keyring, readKeyFile(input.keyFile, input.guarded));
 }
 
 /** Without the right to look inside, everything in a folder seems to be missing. */
@@ -150,7 +153,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     };
     press.pressAll();
     const pauses = watchPauses();
-    const health = createHealth(house, pauses);
+    const health = createHealth({ ...house, data }, pauses);
     const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
     const visitors = lazyListener(async (request, incoming) =>
       (await ready()).fetch(request, { peer: peerOf(incoming, proxies), operator: false }),
@@ -245,28 +248,6 @@ function rehearsePublishing(house: Deps): void {
   } catch (error) {
     log.error("publishing.rehearsal_failed", { error });
   }
-}
-
-/** Anybody may ask, as often as they like: the queue is counted once a second, and an unreadable database is an answer. */
-function createHealth(house: Deps, pauses: { worstMs(): number }): RequestListener {
-  let known = { status: 503, mail: {}, until: 0 };
-  const look = () => {
-    const until = performance.now() + 1_000;
-    try {
-      const { queued, paused } = house.mailer.state();
-      known = { status: 200, mail: { queued, paused: paused !== undefined }, until };
-    } catch (error) {
-      house.log.error("health.failed", { error });
-      known = { status: 503, mail: {}, until };
-    }
-  };
-  return (_request, response) => {
-    if (performance.now() >= known.until) look();
-    const { status, mail } = known;
-    response
-      .writeHead(status, { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" })
-      .end(JSON.stringify({ ok: status === 200, version, mail, worstPauseMs: pauses.worstMs() }));
-  };
 }
 
 /**

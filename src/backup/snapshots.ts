@@ -15,10 +15,10 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import { writeFileDurably } from "../crypto/durable.ts";
 import type { Store } from "../db.ts";
-import { UserError } from "../errors.ts";
+import { isDiskFull, UserError } from "../errors.ts";
 
 export type Snapshot = { file: string; keyring: string; bytes: number };
 
@@ -30,7 +30,8 @@ export function takeSnapshot(input: {
   now: number;
 }): Snapshot {
   if (input.dataFolder === undefined) throw new UserError("conflict", "This Candor keeps its data in memory only.");
-  const file = input.file ?? join(input.dataFolder, "snapshots", `${nameAt(input.now)}.db`);
+  const dataFolder = resolve(input.dataFolder);
+  const file = input.file ?? join(dataFolder, "snapshots", `${nameAt(input.now)}.db`);
   // The server's working folder is not the caller's.
   if (!isAbsolute(file) || file.includes("\0")) {
     throw new UserError("invalid", "Give the snapshot's whole path, like /backups/candor.db.", { field: "file" });
@@ -48,7 +49,7 @@ export function takeSnapshot(input: {
     input.store.snapshot(draft);
     if (process.platform !== "win32") chmodSync(draft, 0o600);
     sync(draft, "r+");
-    const text = readFileSync(join(input.dataFolder, "keyring.json"), "utf8");
+    const text = readFileSync(join(dataFolder, "keyring.json"), "utf8");
     writeFileDurably(keyring, text, { mode: 0o600, overwrite: false });
     keyringWritten = true;
     renameSync(draft, file);
@@ -76,7 +77,7 @@ function sync(path: string, flags: "r" | "r+"): void {
 
 function inWords(error: unknown, file: string): unknown {
   const code = String((error as { code?: unknown }).code ?? "");
-  if (["ENOSPC", "SQLITE_FULL"].includes(code)) {
+  if (isDiskFull(error)) {
     return new UserError("invalid", `There is no room for ${file}. Name a file on another disk.`, { field: "file" });
   }
   if (

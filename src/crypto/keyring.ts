@@ -4,7 +4,8 @@
  * ciphertexts stay readable. Losing the KEK loses everything, which is why `candor init` prints a recovery kit.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from "node:crypto";
-import { chmodSync, existsSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { sep } from "node:path";
 import { UserError } from "../errors.ts";
 import { writeFileDurably } from "./durable.ts";
 
@@ -28,12 +29,16 @@ export function createKeyFile(path: string): Buffer {
   return kek;
 }
 
-/** Reads a KEK file: 64 hex digits, or 32 raw bytes as a systemd credential may hold. */
-export function readKeyFile(path: string): Buffer {
+/**
+ * Reads a KEK file: 64 hex digits, or 32 raw bytes as a systemd credential may hold.
+ *
+ * @param guarded folders whose files may have any mode, because whoever put them there guards them
+ */
+export function readKeyFile(path: string, guarded: readonly string[] = []): Buffer {
   let bytes: Buffer;
   try {
     const mode = statSync(path).mode & 0o077;
-    if (mode !== 0 && process.platform !== "win32") {
+    if (mode !== 0 && process.platform !== "win32" && !liesIn(path, guarded)) {
       throw new UserError("invalid", `The key file ${path} can be read by others. Run: chmod 600 ${path}`);
     }
     bytes = readFileSync(path);
@@ -58,6 +63,12 @@ export function readKeyFile(path: string): Buffer {
     "invalid",
     `The key file ${path} doesn't hold a key: it must be 64 hex digits. Write it again from your recovery kit with: candor key restore --key-file ${path}`,
   );
+}
+
+/** Whether a file is below one of the folders, links followed. */
+function liesIn(path: string, folders: readonly string[]): boolean {
+  const file = realpathSync(path);
+  return folders.some((folder) => existsSync(folder) && file.startsWith(`${realpathSync(folder)}${sep}`));
 }
 
 /** The first 16 hex digits of the key's SHA-256: says which key a keyring wants without telling the key. */

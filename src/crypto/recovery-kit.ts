@@ -56,10 +56,15 @@ export function readKit(text: string): Buffer {
  *
  * @throws UserError for a key that doesn't fit, and for a file that holds another key
  */
-export function restoreKeyFile(input: { keyFile: string; keyring: string; kek: Buffer }): "written" | "there already" {
+export function restoreKeyFile(input: {
+  keyFile: string;
+  guarded?: readonly string[];
+  keyring: string;
+  kek: Buffer;
+}): "written" | "there already" {
   if (existsSync(input.keyring)) openKeyring(input.keyring, input.kek);
   if (existsSync(input.keyFile)) {
-    if (readKeyFile(input.keyFile).equals(input.kek)) return "there already";
+    if (readKeyFile(input.keyFile, input.guarded).equals(input.kek)) return "there already";
     throw new UserError(
       "conflict",
       `${input.keyFile} holds another key. Nothing was written: move that file away, or name another with --key-file.`,

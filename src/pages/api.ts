@@ -13,7 +13,17 @@ import type { Deps } from "../deps.ts";
 import type { Ctx, Route } from "../http.ts";
 import { managePageShape } from "../statuspage/manage-shapes.ts";
 import { iso } from "../statuspage/shapes.ts";
-import { addHost, changePage, type Host, listHosts, listPages, originOf, type Page } from "./pages.ts";
+import {
+  addHost,
+  changePage,
+  type Host,
+  listHosts,
+  listPages,
+  originOf,
+  type Page,
+  putHostFirst,
+  removeHost,
+} from "./pages.ts";
 
 export function pageApi(deps: Deps): Route[] {
   const { db, config, press } = deps;
@@ -51,6 +61,17 @@ export function pageApi(deps: Deps): Route[] {
     return c.json(hostShape(host), 201);
   };
 
+  const dropHost = (c: Ctx) => {
+    const host = removeHost(db, { ...doing(deps, c), host: c.req.param("host") ?? "" });
+    press.pressAll();
+    return c.json(hostShape(host));
+  };
+  const chooseFirstHost = async (c: Ctx) => {
+    const host = putHostFirst(db, { ...doing(deps, c), host: needText(takePart(await readBody(c), "host"), "name") });
+    press.pressAll();
+    return c.json(hostShape(host));
+  };
+
   const setSetting = async (c: Ctx) => {
     const name = c.req.param("name") ?? "";
     config.set(name, needText(await readBody(c), "value"), deps.clock.now());
@@ -85,6 +106,8 @@ export function pageApi(deps: Deps): Route[] {
         ),
     },
     { method: "POST", path: "/v1/pages/:page/hosts", enter: operator, run: createHost },
+    { method: "PUT", path: "/v1/pages/:page/hosts/first", enter: operator, run: chooseFirstHost },
+    { method: "DELETE", path: "/v1/pages/:page/hosts/:host", enter: operator, run: dropHost },
     { method: "GET", path: "/v1/settings", enter: operator, run: (c) => c.json(config.list().map(settingShape)) },
     {
       method: "GET",

@@ -92,6 +92,43 @@ export function addHost(tx: Db | Tx, input: { pageId: string; host: string; now:
   return host;
 }
 
+/** @throws UserError not_found, and conflict for the page's last host */
+export function removeHost(db: Db, input: { pageId: string; host: string; now: number; by: Actor }): Host {
+  return db.transaction((tx) => {
+    const host = findHost(tx, input);
+    if (publicHostsOf(tx, input.pageId).every((known) => known.name === host.name)) {
+      throw new UserError("conflict", "This is the page's only host. Add the one that takes its place first.");
+    }
+    tx.delete(hosts).where(eq(hosts.name, host.name)).run();
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "host.remove", subject: host.name });
+    return host;
+  });
+}
+
+/** Links begin with this host from now on. The order of hosts is that of their dates, so it is dated before the others. */
+export function putHostFirst(db: Db, input: { pageId: string; host: string; now: number; by: Actor }): Host {
+  return db.transaction((tx) => {
+    const host = findHost(tx, input);
+    const first = publicHostsOf(tx, input.pageId)[0];
+    if (!first || first.name === host.name) return host;
+    const createdAt = first.createdAt - 1;
+    tx.update(hosts).set({ createdAt }).where(eq(hosts.name, host.name)).run();
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "host.first", subject: host.name });
+    return { ...host, createdAt };
+  });
+}
+
+function publicHostsOf(tx: Tx, pageId: string): Host[] {
+  return listHosts(tx).filter((host) => host.pageId === pageId && host.purpose === "public");
+}
+
+function findHost(tx: Tx, input: { pageId: string; host: string }): Host {
+  const name = hostName(requireOrigin(input.host));
+  const host = publicHostsOf(tx, input.pageId).find((known) => known.name === name);
+  if (!host) throw new UserError("not_found", `${name} isn't a host of this page. See candor host list.`);
+  return host;
+}
+
 /** Host without its port, in lower case, IPv6 brackets kept: how the hosts table and the Host header are compared. */
 export function hostName(url: URL): string {
   return url.hostname.toLowerCase();

@@ -16,6 +16,8 @@ import {
   linkLifeMs,
   listMembers,
   type Member,
+  restoreMember,
+  suspendMember,
 } from "./members.ts";
 import { type ApiToken, createToken, listTokens, requireRole, revokeToken } from "./tokens.ts";
 
@@ -35,10 +37,20 @@ export function memberApi(deps: Deps): Route[] {
     });
     return c.json(memberShape({ ...member, grants: grantsOf(db, member.id) }), 201);
   };
-  const makeLink = (c: Ctx) => {
+  const named = (c: Ctx): Member => {
     const address = c.req.param("address") ?? "";
     const member = findMemberByAddress(db, { address, keys });
     if (!member) throw new UserError("not_found", `No member has the address ${JSON.stringify(address)}.`);
+    return member;
+  };
+  const changeWith = (change: typeof suspendMember) => (c: Ctx) => {
+    const { id, address } = named(c);
+    change(db, { ...doer(c), memberId: id });
+    const member = findMemberByAddress(db, { address, keys }) as Member;
+    return c.json(memberShape({ ...member, grants: grantsOf(db, id) }));
+  };
+  const makeLink = (c: Ctx) => {
+    const member = named(c);
     if (member.suspended) throw new UserError("conflict", "This member is suspended, so no link lets them in.");
     const secret = createSignInLink(db, { ...doer(c), memberId: member.id });
     const url = `${originOf(db, firstPageId(deps))}/admin/enter/${secret}`;
@@ -63,6 +75,8 @@ export function memberApi(deps: Deps): Route[] {
     { method: "GET", path: "/v1/members", enter, run: (c) => c.json(listMembers(db, keys).map(memberShape)) },
     { method: "POST", path: "/v1/members", enter, run: addMember },
     { method: "POST", path: "/v1/members/:address/link", enter, run: makeLink },
+    { method: "PUT", path: "/v1/members/:address/suspension", enter, run: changeWith(suspendMember) },
+    { method: "DELETE", path: "/v1/members/:address/suspension", enter, run: changeWith(restoreMember) },
     { method: "GET", path: "/v1/tokens", enter, run: (c) => c.json(listTokens(db).map(tokenShape)) },
     { method: "POST", path: "/v1/tokens", enter, run: addToken },
     { method: "DELETE", path: "/v1/tokens/:id", enter, run: dropToken },

@@ -2,7 +2,7 @@
  * Members and their roles. `owner` may everything; a role without a page holds on every page. Roles are read from the
  * database at every request, so taking one away works at once.
  */
-import { and, eq, gt, isNull, lt } from "drizzle-orm";
+import { and, eq, gt, isNotNull, isNull, lt } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { blindIndex, hashSecret, seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
@@ -59,6 +59,48 @@ export function findMemberByAddress(db: Db | Tx, input: { address: string; keys:
 export function listMembers(db: Db, keys: Keys): (Member & { grants: Grant[] })[] {
   const rows = db.select().from(members).orderBy(members.createdAt, members.id).all();
   return rows.map((row) => ({ ...openMember(keys, row), grants: grantsOf(db, row.id) }));
+}
+
+/**
+ * Locks a member out at once: every session ends, and links that weren't used are void. What they wrote stays.
+ *
+ * @throws UserError conflict for who is suspended already, and for the last owner who isn't
+ */
+export function suspendMember(db: Db, input: { memberId: string; now: number; by: Actor }): void {
+  const { memberId, now, by } = input;
+  db.transaction((tx) => {
+    const owners = tx
+      .selectDistinct({ id: members.id })
+      .from(members)
+      .innerJoin(memberRoles, eq(memberRoles.memberId, members.id))
+      .where(and(eq(memberRoles.role, "owner"), isNull(memberRoles.pageId), isNull(members.suspendedAt)))
+      .all();
+    if (owners.length === 1 && owners[0]?.id === memberId) {
+      throw new UserError("conflict", "This is the last owner who can sign in. Add or restore another owner first.");
+    }
+    const { changes } = tx
+      .update(members)
+      .set({ suspendedAt: now })
+      .where(and(eq(members.id, memberId), isNull(members.suspendedAt)))
+      .run();
+    if (changes === 0) throw new UserError("conflict", "This member is suspended already.");
+    tx.delete(sessions).where(eq(sessions.memberId, memberId)).run();
+    tx.delete(signInLinks).where(eq(signInLinks.memberId, memberId)).run();
+    recordDeed(tx, by, now, { action: "member.suspend", subject: memberId });
+  });
+}
+
+/** @throws UserError conflict for who isn't suspended */
+export function restoreMember(db: Db, input: { memberId: string; now: number; by: Actor }): void {
+  db.transaction((tx) => {
+    const { changes } = tx
+      .update(members)
+      .set({ suspendedAt: null })
+      .where(and(eq(members.id, input.memberId), isNotNull(members.suspendedAt)))
+      .run();
+    if (changes === 0) throw new UserError("conflict", "This member isn't suspended.");
+    recordDeed(tx, input.by, input.now, { action: "member.restore", subject: input.memberId });
+  });
 }
 
 export function grantsOf(db: Db | Tx, memberId: string): Grant[] {

@@ -85,6 +85,55 @@ test("a member is added and enters by the link that was made for them", async ()
   assert.equal(Object.keys(list[0]).join(" "), "id email name roles suspended has_password");
 });
 
+test("links begin with the host that was put first, and a removed one is refused, but never the last", async () => {
+  const first = await house.operate("PUT", `${base}/hosts/first`, { host: { name: "status.example.net" } });
+  assert.equal(first.status, 200, first.text);
+  const names = (await house.operate("GET", `${base}/hosts`)).json().map((one: any) => one.name);
+  assert.deepEqual(names, ["status.example.net", "status.example.com"]);
+  const address = async () => (await house.visit("/api/v2/summary.json")).json().page.url;
+  assert.equal(await address(), "https://status.example.net");
+  const link = await house.operate("POST", "/v1/members/olive@example.com/link");
+  assert.match(link.json().url, /^https:\/\/status\.example\.net\//);
+
+  assert.equal((await house.operate("DELETE", `${base}/hosts/nowhere.example.com`)).status, 404);
+  const gone = encodeURIComponent("https://status.example.net");
+  assert.equal((await house.operate("DELETE", `${base}/hosts/${gone}`)).json().name, "status.example.net");
+  assert.equal((await house.visit("/", { host: "status.example.net" })).status, 421);
+  assert.equal(await address(), "https://status.example.com");
+  const last = await house.operate("DELETE", `${base}/hosts/status.example.com`);
+  assert.deepEqual([last.status, /only host/.test(last.text)], [409, true]);
+  const deeds = (await house.operate("GET", "/v1/audit?limit=3")).json().map((deed: any) => deed.action);
+  assert.deepEqual(deeds, ["host.remove", "member.link", "host.first"]);
+});
+
+test("a suspended member is out at once by every way, and comes back when restored", async () => {
+  const browser = await house.signIn(house.publisher);
+  assert.equal((await browser.open("/admin/incidents")).status, 200);
+  const link = (await house.operate("POST", "/v1/members/paul@example.com/link")).json();
+  const suspended = await house.operate("PUT", "/v1/members/Paul@example.com/suspension");
+  assert.deepEqual([suspended.status, suspended.json().suspended], [200, true]);
+  assert.match((await browser.open("/admin/incidents")).text, /Sign in/);
+  assert.equal((await house.operate("POST", "/v1/members/paul@example.com/link")).status, 409);
+  assert.equal((await house.operate("PUT", "/v1/members/paul@example.com/suspension")).status, 409);
+
+  const restored = await house.operate("DELETE", "/v1/members/paul@example.com/suspension");
+  assert.equal(restored.json().suspended, false);
+  assert.match((await browser.open("/admin/incidents")).text, /Sign in/, "the old session stays ended");
+  assert.match((await house.stranger().open(new URL(link.url).pathname)).text, /too old|used already|Ask for a new/);
+  assert.equal((await house.operate("DELETE", "/v1/members/paul@example.com/suspension")).status, 409);
+  assert.equal((await (await house.signIn(house.publisher)).open("/admin/incidents")).status, 200);
+  assert.equal((await house.operate("PUT", "/v1/members/nobody@example.com/suspension")).status, 404);
+});
+
+test("the last owner who can sign in can't be suspended", async () => {
+  const refused = await house.operate("PUT", "/v1/members/olive@example.com/suspension");
+  assert.deepEqual([refused.status, /last owner/.test(refused.text)], [409, true]);
+  await house.operate("POST", "/v1/members", { member: { email: "ola@example.com", roles: ["owner"] } });
+  assert.equal((await house.operate("PUT", "/v1/members/olive@example.com/suspension")).status, 200);
+  assert.equal((await house.operate("PUT", "/v1/members/ola@example.com/suspension")).status, 409);
+  assert.equal((await house.operate("DELETE", "/v1/members/olive@example.com/suspension")).status, 200);
+});
+
 test("a token is shown once, works, and is revoked", async () => {
   const made = await house.operate("POST", "/v1/tokens", {
     token: { name: "deploy", role: "publisher", page_id: house.page.id },

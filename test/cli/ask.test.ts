@@ -1,7 +1,7 @@
 /** Questions need a terminal; `script` gives one. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -11,6 +11,8 @@ import { foundedPlace } from "./program.ts";
 const program = join(import.meta.dirname, "..", "..", "cli", "candor.ts");
 const terminal = "script";
 const skip = needs(terminal);
+
+const keys = { "Ctrl-C": "\x03", "Ctrl-D": "\x04" };
 
 /** Types each answer once the terminal shows the words before it. */
 function converse(
@@ -32,7 +34,7 @@ function converse(
     if (at < 0) return;
     from = at + (after as string).length;
     answers.shift();
-    child.stdin.write(`${answer}\n`);
+    child.stdin.write(Object.values(keys).includes(answer as string) ? (answer as string) : `${answer}\n`);
   };
   child.stdout.setEncoding("utf8").on("data", look);
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, shown })));
@@ -64,6 +66,27 @@ test("init asks five things and asks again with the reason", { skip }, async (t)
   assert.match(shown, /olive@acme\.com/);
   assert.match(shown, /own\.key/);
 });
+
+for (const [name, key] of Object.entries(keys)) {
+  test(`${name} at a question ends quietly and changes nothing`, { skip }, async (t) => {
+    const folder = makeFolder(t);
+    const atOnce = await converse(folder, ["init"], [["Host name of the page", key]]);
+    const later = await converse(
+      folder,
+      ["init"],
+      [
+        ["Host name of the page", "status.acme.com"],
+        ["Name of the page [Acme]", key],
+      ],
+    );
+    for (const { code, shown } of [atOnce, later]) {
+      assert.equal(code, 1, shown);
+      assert.match(shown, /\r?\nNothing was changed\.\r?\n$/);
+      assert.doesNotMatch(shown, /bug/);
+    }
+    assert.deepEqual(readdirSync(folder), []);
+  });
+}
 
 test("before people are told on a terminal, a person says yes", { skip }, async (t) => {
   const place = await foundedPlace(t);

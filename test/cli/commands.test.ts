@@ -106,9 +106,13 @@ async function tour(place: Place & { port: number }): Promise<{ words: string; s
   ]);
   await run(["page", "show"]);
   await run(["host", "add", "status.example.com"]);
+  await run(["host", "first", "status.example.com"]);
   await run(["host", "list"]);
+  await run(["host", "remove", "https://status.example.com"]);
   await run(["member", "add", "paul@example.com", "--role", "publisher"]);
   await run(["member", "list"]);
+  await run(["member", "suspend", "paul@example.com"]);
+  await run(["member", "restore", "paul@example.com"]);
   await run(["member", "link", "paul@example.com"]);
   const token = await run(["token", "create", "--name", "ci", "--role", "publisher"]);
   assert.match(token, /^candor_[\w-]{43}\n$/);
@@ -158,6 +162,9 @@ test("mistakes are the same sentence with a running server and without one", asy
     ["token", "create", "--name", "x", "--role", "king"],
     ["token", "revoke", "nothing"],
     ["member", "link", "nobody@example.com"],
+    ["member", "suspend", "olive@example.com"],
+    ["host", "remove", "127.0.0.1"],
+    ["host", "first", "nowhere.example.com"],
     ["config", "set", "session.idle_hours", "many"],
     ["announcement", "send", "7"],
     ["mail", "show", "7"],

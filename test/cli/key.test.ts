@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { foundedPlace, isOneLine, makePlace } from "./program.ts";
 
@@ -59,4 +60,33 @@ test("another house's kit is refused, and another key never written over", async
   assert.match(taken.stderr, /holds another key\. Nothing was written/);
   const inside = await elsewhere.run(["key", "restore", "--key-file", "data/key"], { input: kit });
   assert.match(inside.stderr, /outside the data folder/);
+});
+
+test("a key made beforehand in the folder of systemd's credentials is taken whatever its mode, elsewhere it isn't", async (t) => {
+  const place = makePlace(t);
+  const credentials = join(place.folder, "credentials");
+  const key = join(credentials, "candor.key");
+  mkdirSync(credentials);
+  writeFileSync(key, `${"ab".repeat(32)}\n`);
+  chmodSync(key, 0o444);
+  const env = { CREDENTIALS_DIRECTORY: credentials };
+  const init = ["init", "--host", "http://127.0.0.1:8080", "--owner", "olive@example.com", "--yes"];
+  const refused = await place.run([...init, "--key-file", key]);
+  assert.ok(isOneLine(refused), refused.stderr);
+  assert.match(refused.stderr, /can be read by others/);
+  assert.equal(existsSync(join(place.data, "candor.db")), false);
+  for (const words of [init, ["page", "show"], ["key", "kit"], ["page", "show", "--key-file", key]]) {
+    const { code, stderr } = await place.run(words, { env });
+    assert.equal(code, 0, `${words.join(" ")}: ${stderr}`);
+  }
+  assert.equal(existsSync(place.keyFile), false);
+});
+
+test("init says how to make a key where it can't make one itself", async (t) => {
+  const place = makePlace(t);
+  writeFileSync(join(place.folder, "file"), "");
+  const init = ["init", "--host", "http://127.0.0.1:8080", "--owner", "olive@example.com", "--yes"];
+  const refused = await place.run([...init, "--key-file", join(place.folder, "file", "candor.key")]);
+  assert.ok(isOneLine(refused), refused.stderr);
+  assert.match(refused.stderr, /openssl rand -hex 32/);
 });

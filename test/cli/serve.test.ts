@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { existsSync, statSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
-import { foundedPlace, isOneLine } from "./program.ts";
+import { needsMount } from "../support/need.ts";
+import { foundedPlace, freePort, isOneLine, makePlace } from "./program.ts";
 
 test("serve answers, says so to a health check, logs one JSON line an event and ends well on SIGTERM", async (t) => {
   const place = await foundedPlace(t);
@@ -63,6 +65,40 @@ test("a server that was killed leaves nothing that keeps commands or the next on
   assert.equal((await place.run(["page", "show"])).code, 0);
   const next = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
   assert.equal((await next.stop()).code, 0);
+});
+
+test("health says that the disk is full, and that it is well again", { skip: needsMount() }, async (t) => {
+  const place = makePlace(t);
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  mkdirSync(place.data);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", place.data]);
+  try {
+    await place.run(["init", "--host", url, "--owner", "olive@example.com", "--yes"]);
+    const server = await place.start(["serve", "--listen", `127.0.0.1:${port}`]);
+    const until = async (status: number) => {
+      for (;;) {
+        const answer = await fetch(`${url}/healthz`);
+        const seen = (await answer.json()) as { trouble?: string };
+        if (answer.status === status) return seen;
+      }
+    };
+    assert.equal((await until(200)).trouble, undefined);
+    const filler = join(place.data, "filler");
+    assert.throws(() => writeFileSync(filler, Buffer.alloc(4 << 20, 1)), /ENOSPC/);
+    assert.equal((await until(503)).trouble, "disk_full");
+    const health = await place.run(["health", "--url", `${url}/healthz`]);
+    assert.ok(isOneLine(health), health.stderr);
+    assert.match(health.stderr, /disk .* is full/);
+    assert.equal((await fetch(`${url}/`)).status, 200, "visitors are still served");
+    rmSync(filler);
+    await until(200);
+    assert.equal((await place.run(["health"])).code, 0);
+    const { stderr } = await server.stop();
+    assert.equal(stderr.match(/health\.changed/g)?.length, 2, "said once each way");
+  } finally {
+    execFileSync("umount", ["-l", place.data]);
+  }
 });
 
 test("commands wait for each other instead of failing", async (t) => {

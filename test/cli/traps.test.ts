@@ -1,10 +1,12 @@
 /** What goes wrong on real machines, and the one sentence that each ends in. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
 import { openStore } from "../../src/db.ts";
+import { needsMount } from "../support/need.ts";
 import { foundedPlace, isOneLine, makePlace, type Outcome } from "./program.ts";
 
 async function refuses(run: (words: string[]) => Promise<Outcome>, words: string[], sentence: RegExp): Promise<void> {
@@ -104,6 +106,25 @@ test("a data folder that is a file, or may not be used, is said to be so", async
   const isRoot = process.getuid?.() === 0;
   if (!isRoot) await refuses(run, ["serve"], /can't be used by this user/);
   chmodSync(place.data, 0o700);
+});
+
+test("a disk that is full at any step of init is said to be full, and init is finished when there is room", {
+  skip: needsMount(),
+}, async (t) => {
+  for (const size of ["4k", "36k", "100k", "400k"]) {
+    const place = makePlace(t);
+    mkdirSync(place.data);
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size},mode=700`, "tmpfs", place.data]);
+    try {
+      const init = ["init", "--host", "http://127.0.0.1:8080", "--owner", "a@example.com", "--yes"];
+      await refuses(place.run, init, /disk .*is full.* Make room/);
+      execFileSync("mount", ["-o", "remount,size=9m", place.data]);
+      assert.match((await place.run(init)).stdout, /recovery kit/);
+      assert.equal((await place.run(["page", "show"])).code, 0);
+    } finally {
+      execFileSync("umount", ["-l", place.data]);
+    }
+  }
 });
 
 test("a typo in a command, an option, a setting or a component names the nearest", async (t) => {

@@ -14,6 +14,13 @@ export function needs(...programs: string[]): string | false {
   return reason;
 }
 
+/** For tests that fill a small disk of their own. */
+export function needsMount(): string | false {
+  if (process.getuid?.() === 0) return false;
+  if (process.env.CI) throw new Error("In CI nothing is skipped: this test needs root to mount a small disk.");
+  return "needs root to mount a small disk";
+}
+
 /** Where a program lies; daemons' folders are searched even where PATH leaves them out. */
 export function findProgram(program: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { needsMount } from "../support/need.ts";
 import { fetchFrom, freePort, readyPlace } from "../support/program.ts";
 
 test("none of 40 markers stands in clear in the database, its log, the server's log or any other file", async (t) => {
@@ -71,7 +72,7 @@ test("none of 40 markers stands in clear in the database, its log, the server's 
 });
 
 test("on a full disk the page stays, writing says why, and everything goes on when there is room", {
-  skip: canMount(),
+  skip: needsMount(),
 }, async (t) => {
   const port = await freePort();
   const place = await readyPlace(t, port);
@@ -117,10 +118,4 @@ function fill(path: string, bytes: number): void {
       return;
     }
   }
-}
-
-function canMount(): string | false {
-  if (process.getuid?.() === 0) return false;
-  if (process.env.CI) throw new Error("In CI nothing is skipped: this test needs root to mount a small disk.");
-  return "needs root to mount a small disk";
 }

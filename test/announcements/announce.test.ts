@@ -133,6 +133,7 @@ test("the letter says the state and the part, reads as text, and leads to the in
   assert.equal(letter.subject, `Investigating: ${evil} (Checkout)`);
   assert.equal(letter.to, "reader@example.com");
   assert.match(letter.text, /Checkout: Partial outage/);
+  assert.match(letter.text, /\nBold and <script>alert\(1\)<\/script> and a link \(https:\/\/example\.com\)\.\n/);
   assert.match(letter.html, /<strong>Bold<\/strong> and &lt;script&gt;/);
   assert.doesNotMatch(letter.html, /<script>|<b>&/);
   const links = linksIn(letter);

@@ -4,7 +4,7 @@ import type { Page } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
 import type { ComponentStatus, IncidentStatus } from "../schema.ts";
 import { markdownToHtml, markdownToText } from "../statuspage/markdown.ts";
-import { incidentWords, moment, nameList, statusWords } from "../statuspage/words.ts";
+import { affectedView, incidentWords, moment, nameList } from "../statuspage/words.ts";
 
 export type WrittenLetter = { subject: string; text: string; html: string };
 
@@ -44,10 +44,7 @@ export function updateWords(render: Render, input: LetterInput): WrittenLetter {
     scheduledUntil: incident.scheduledUntil && moment(incident.scheduledUntil, page.timeZone),
     body: markdownToText(update.body),
     bodyHtml: markdownToHtml(update.body),
-    affected: update.affected.map((row) => ({
-      name: names.get(row.componentId),
-      statusWord: statusWords[row.newStatus],
-    })),
+    affected: affectedView(update.affected, names),
     incidentLink: `${origin}/incidents/${incident.id}`,
     manageLink: input.manageLink,
   };

@@ -170,3 +170,26 @@ test("the letter, the page and the API name the parts in the page's order, and t
   );
   await house.close();
 });
+
+test("the letters about one incident make a thread, and those about another one another", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  add(house, "one@example.com");
+  add(house, "two@example.com");
+  const { incident } = open(house, {});
+  const common = { pageId: house.page.id, components: {}, notify: true, burstFactor: 5, now: clock.now(), by };
+  postUpdate(db, { ...common, incidentId: incident.id, body: "More." });
+  open(house, {});
+  await house.settle();
+  const rows = db.select({ id: deliveries.id }).from(deliveries).orderBy(deliveries.announcementId).all();
+  const letters = await Promise.all(rows.map((row) => readLetter(house, row.id)));
+  assert.equal(letters.length, 6);
+  const thread = `<incident-${incident.id}@status.example.com>`;
+  for (const letter of letters.slice(0, 4)) {
+    assert.equal(letter.headers.get("references"), thread);
+    assert.equal(letter.headers.get("in-reply-to"), thread);
+  }
+  const ids = letters.map((letter) => letter.headers.get("message-id"));
+  assert.equal(new Set([...ids, ...letters.map((letter) => letter.headers.get("references"))]).size, 8);
+  await house.close();
+});

@@ -102,7 +102,14 @@ function composeUpdate(room: Room, announcementId: number): Ready {
     manageLink: manageMark,
   });
   const sender = senderOf(room.config, page, origin);
-  const form = composeLetter({ ...sender, ...letter, listId: listIdOf(origin), date: clock.now(), links: ["manage"] });
+  const form = composeLetter({
+    ...sender,
+    ...letter,
+    listId: listIdOf(origin),
+    thread: threadOf(row.incidentId, sender.from.address),
+    date: clock.now(),
+    links: ["manage"],
+  });
   return { form, incidentId: row.incidentId, from: sender.from.address, origin };
 }
 
@@ -191,7 +198,16 @@ function listIdOf(origin: string): string {
 
 /** The same for every attempt of the same letter, so that a repeat after a crash is recognised. */
 function messageId(keys: Keys, subject: string, from: string): string {
-  return `<${linkMac(keys, "message-id", subject)}@${from.slice(from.lastIndexOf("@") + 1)}>`;
+  return `<${linkMac(keys, "message-id", subject)}@${domainOf(from)}>`;
+}
+
+/** What all letters about an incident answer to, so that mail programs show them as one thread; no letter's own id. */
+function threadOf(incidentId: string, from: string): string {
+  return `<incident-${incidentId}@${domainOf(from)}>`;
+}
+
+function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf("@") + 1);
 }
 
 function hasNewer(db: Db, input: { incidentId: string; announcementId: number }): boolean {

@@ -3,8 +3,8 @@ import type { Component } from "../components/components.ts";
 import type { Page } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
 import type { ComponentStatus, IncidentStatus } from "../schema.ts";
-import { markdownToHtml } from "../statuspage/markdown.ts";
-import { incidentWords, moment, nameList, statusWords } from "../statuspage/words.ts";
+import { markdownToHtml, markdownToText } from "../statuspage/markdown.ts";
+import { affectedView, incidentWords, moment, nameList } from "../statuspage/words.ts";
 
 export type WrittenLetter = { subject: string; text: string; html: string };
 
@@ -42,12 +42,9 @@ export function updateWords(render: Render, input: LetterInput): WrittenLetter {
     at: moment(update.displayAt, page.timeZone),
     scheduledFor: incident.scheduledFor && moment(incident.scheduledFor, page.timeZone),
     scheduledUntil: incident.scheduledUntil && moment(incident.scheduledUntil, page.timeZone),
-    body: update.body,
+    body: markdownToText(update.body),
     bodyHtml: markdownToHtml(update.body),
-    affected: update.affected.map((row) => ({
-      name: names.get(row.componentId),
-      statusWord: statusWords[row.newStatus],
-    })),
+    affected: affectedView(update.affected, names),
     incidentLink: `${origin}/incidents/${incident.id}`,
     manageLink: input.manageLink,
   };

@@ -30,6 +30,8 @@ export type LetterText = {
   html: string;
   /** The list's identifier, like status.example.com (RFC 2919). */
   listId?: string | undefined;
+  /** Of what this letter and others belong to, like a Message-ID, but that of no letter (RFC 5322, 3.6.4). */
+  thread?: string | undefined;
   /** UTC milliseconds. */
   date: number;
   /** The links that text and html must each hold, and no other; manage and leave unless said. */
@@ -82,9 +84,7 @@ export function composeLetter(source: LetterText): LetterForm {
 function ownHeaders(recipient: Recipient): string {
   const address = parseAddress(recipient.address);
   if (!address) throw new Error("The recipient's address isn't one that mail can be sent to.");
-  if (!/^<[\x21-\x3b\x3d\x3f\x41-\x7e]{1,200}@[A-Za-z0-9.-]{1,253}>$/.test(recipient.messageId)) {
-    throw new Error("The Message-ID isn't one.");
-  }
+  if (!isMessageId(recipient.messageId)) throw new Error("The Message-ID isn't one.");
   let lines = `To: ${address}\r\nMessage-ID: ${recipient.messageId}\r\n`;
   const url = recipient.listUnsubscribe;
   if (url !== undefined) {
@@ -97,6 +97,10 @@ function ownHeaders(recipient: Recipient): string {
   return lines;
 }
 
+function isMessageId(text: string): boolean {
+  return /^<[\x21-\x3b\x3d\x3f\x41-\x7e]{1,200}@[A-Za-z0-9.-]{1,253}>$/.test(text);
+}
+
 function buildHeads(source: LetterText): { head: string; textHead: string; htmlHead: string; boundary: string } {
   const from = parseAddress(source.from.address);
   const replyTo = source.replyTo === undefined ? undefined : parseAddress(source.replyTo);
@@ -105,6 +109,8 @@ function buildHeads(source: LetterText): { head: string; textHead: string; htmlH
   if (source.listId !== undefined && !/^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(source.listId)) {
     throw new Error("The List-Id isn't a name like status.example.com.");
   }
+  const { thread } = source;
+  if (thread !== undefined && !isMessageId(thread)) throw new Error("The letter's thread isn't like a Message-ID.");
   const subject = oneLine(source.subject);
   const name = oneLine(source.from.name);
   if (subject.includes(mark) || name.includes(mark))
@@ -126,7 +132,8 @@ function buildHeads(source: LetterText): { head: string; textHead: string; htmlH
   // Its own Message-ID gives way to the recipient's.
   const kept = lines.filter((line) => !/^message-id:/i.test(line));
   const listId = source.listId === undefined ? [] : [`List-Id: <${source.listId}>`];
-  const head = ["Auto-Submitted: auto-generated", ...listId, ...kept].join("\r\n");
+  const threading = thread === undefined ? [] : [`In-Reply-To: ${thread}`, `References: ${thread}`];
+  const head = ["Auto-Submitted: auto-generated", ...listId, ...threading, ...kept].join("\r\n");
   return { head, textHead: textPart.buildHeaders(), htmlHead: htmlPart.buildHeaders(), boundary: root.boundary };
 }
 

@@ -56,8 +56,7 @@ export function frontView(db: Db, state: PageState, now: number) {
     title: headline.replace(/\.$/, ""),
     headline,
     also,
-    icon: iconOf[state.indicator],
-    indicator: state.indicator,
+    icon: iconFor(state),
     updated: moment(state.updatedAt, zone),
     open: worstFirst(state.open).map((story) => {
       const view = storyView(story, { zone, names });
@@ -70,7 +69,6 @@ export function frontView(db: Db, state: PageState, now: number) {
   };
 }
 
-/** Which status' icon stands beside the headline. */
 const iconOf: Record<Impact, ComponentStatus> = {
   none: "operational",
   minor: "degraded_performance",
@@ -79,22 +77,39 @@ const iconOf: Record<Impact, ComponentStatus> = {
   maintenance: "under_maintenance",
 };
 
-/** The state in words before it is a colour: what is broken, by name. */
+/** Which status' icon stands beside the headline: no tick while a problem is open, nor where nothing is listed. */
+function iconFor(state: PageState): ComponentStatus | undefined {
+  const hasProblem = state.open.some((story) => story.kind === "incident");
+  if (hasProblem && (state.indicator === "none" || state.indicator === "maintenance")) return "degraded_performance";
+  if (state.indicator === "none" && state.components.length === 0) return undefined;
+  return iconOf[state.indicator];
+}
+
+/**
+ * The state in words before it is a colour: what is broken, by name. An open incident of which no part tells is said too,
+ * because "all is well" above it would be a lie.
+ */
 function sentence(state: PageState): { headline: string; also: string } {
-  const troubled = (status: ComponentStatus) => state.components.filter((component) => component.status === status);
-  const parts = (["major_outage", "partial_outage", "degraded_performance", "under_maintenance"] as const)
-    .map((status) => ({ status, names: troubled(status).map((component) => component.name) }))
-    .filter((part) => part.names.length > 0);
-  const [worst, ...others] = parts;
-  if (!worst) {
-    // Where no part is listed there is no "all" to speak of.
-    const well = state.components.length > 0 ? "All systems are operational." : "Nothing is reported.";
-    if (state.indicator === "none") return { headline: well, also: "" };
-    const maintenance = state.indicator === "maintenance";
-    return { headline: maintenance ? "Maintenance is under way." : "We are looking into a problem.", also: "" };
+  const named = (["major_outage", "partial_outage", "degraded_performance", "under_maintenance"] as const).flatMap(
+    (status) => {
+      const names = state.components.filter((component) => component.status === status).map(({ name }) => name);
+      return names.length > 0 ? [{ status, text: say(names, status) }] : [];
+    },
+  );
+  const sentences = named.map((part) => part.text);
+  const isBroken = named.some((part) => part.status !== "under_maintenance");
+  if (sentences.length === 0 && state.open.some((story) => story.kind === "maintenance"))
+    sentences.push("Maintenance is under way.");
+  const problems = state.open.filter((story) => story.kind === "incident");
+  if (!isBroken && problems.length > 0) {
+    const isWatched = problems.every((story) => story.status === "monitoring");
+    sentences.unshift(isWatched ? "A fix is in place; we are watching it." : "We are looking into a problem.");
   }
-  const also = others.map((part) => say(part.names, part.status)).join(" ");
-  return { headline: say(worst.names, worst.status), also };
+  const [headline, ...others] = sentences;
+  if (headline) return { headline, also: others.join(" ") };
+  // Where no part is listed there is no "all" to speak of.
+  const isListed = state.components.length > 0;
+  return { headline: isListed ? "All systems are operational." : "Nothing is reported.", also: "" };
 }
 
 function say(

@@ -4,7 +4,7 @@ import type { Db } from "../db.ts";
 import { type Story, takesPlaceAt } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
 import { firstWords, markdownToHtml } from "./markdown.ts";
-import { duration, frame, impactWords, incidentWords, moment, nameList, statusWords } from "./words.ts";
+import { affectedView, duration, frame, impactWords, incidentWords, moment, nameList } from "./words.ts";
 
 export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
   const { zone, names } = context;
@@ -35,13 +35,7 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
       text: update.body,
       at: moment(update.displayAt, zone),
       edited: update.updatedAt > update.createdAt,
-      affected: update.affected
-        .filter((row) => names.has(row.componentId))
-        .map((row) => ({
-          name: names.get(row.componentId),
-          status: row.newStatus,
-          statusWord: statusWords[row.newStatus],
-        })),
+      affected: affectedView(update.affected, names),
     })),
   };
 }

@@ -5,7 +5,7 @@ import type { Component, ComponentGroup } from "../components/components.ts";
 import type { Story } from "../incidents/stories.ts";
 import { indicatorWords, type PageState } from "./state.ts";
 
-/** Names for the API's `Group - Component`; archived components are in it too, because the past speaks of them. */
+/** Names for the API's `Group - Component`, in the page's order; archived components are in it too, because the past speaks of them. */
 export type Names = Map<string, string>;
 
 export function iso(at: number): string {
@@ -69,7 +69,9 @@ export function groupShape(group: ComponentGroup, members: Component[], status: 
 
 export function affectedShape(affected: Story["updates"][number]["affected"], names: Names) {
   if (affected.length === 0) return null;
-  return affected.map((row) => ({
+  const order = [...names.keys()];
+  const sorted = affected.toSorted((a, b) => order.indexOf(a.componentId) - order.indexOf(b.componentId));
+  return sorted.map((row) => ({
     code: row.componentId,
     name: names.get(row.componentId) ?? "",
     old_status: row.oldStatus,

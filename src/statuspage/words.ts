@@ -84,6 +84,18 @@ export function nameList(names: string[], rest: string): string {
   return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} and ${last}`;
 }
 
+/** What an update says of components, in the order of `names`, which is the page's; what the page doesn't know is left out. */
+export function affectedView(
+  affected: { componentId: string; newStatus: ComponentStatus }[],
+  names: Map<string, string>,
+) {
+  const statusOf = new Map(affected.map((row) => [row.componentId, row.newStatus]));
+  return [...names].flatMap(([id, name]) => {
+    const status = statusOf.get(id);
+    return status ? [{ name, status, statusWord: statusWords[status] }] : [];
+  });
+}
+
 /** What every public page needs for its frame. */
 export function frame(page: Page, origin: string) {
   return {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eq, sql } from "drizzle-orm";
 import { countAudience, createExpander, decideHeld, outcomeOf } from "../../src/announcements/announcements.ts";
+import { createComponent } from "../../src/components/components.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
@@ -133,6 +134,7 @@ test("the letter says the state and the part, reads as text, and leads to the in
   assert.equal(letter.subject, `Investigating: ${evil} (Checkout)`);
   assert.equal(letter.to, "reader@example.com");
   assert.match(letter.text, /Checkout: Partial outage/);
+  assert.match(letter.text, /\nBold and <script>alert\(1\)<\/script> and a link \(https:\/\/example\.com\)\.\n/);
   assert.match(letter.html, /<strong>Bold<\/strong> and &lt;script&gt;/);
   assert.doesNotMatch(letter.html, /<script>|<b>&/);
   const links = linksIn(letter);
@@ -142,5 +144,52 @@ test("the letter says the state and the part, reads as text, and leads to the in
   assert.ok(letter.html.includes(`https://status.example.com${manage}`));
   assert.doesNotMatch(letter.raw, /[^\r]\n/);
   for (const line of letter.raw.split("\r\n")) assert.ok(line.length <= 998);
+  await house.close();
+});
+
+test("the letter, the page and the API name the parts in the page's order, and the letter like its subject", async () => {
+  const house = await openTestHouse();
+  const { db, press, clock } = house.deps;
+  add(house, "reader@example.com");
+  // Drawn by chance, so that any other order would show.
+  const names = ["Zeta", "Beta", "Omega", "Alpha", "Gamma", "Delta", "Kappa", "Sigma"];
+  const ids = names.map((name) => createComponent(db, { pageId: house.page.id, name, now: clock.now(), by }).id);
+  const { incident } = open(house, Object.fromEntries(ids.toReversed().map((id) => [id, "partial_outage"])));
+  press.press(house.page.id, incident.id);
+  await house.settle();
+  const letter = await readLetter(house, db.select().from(deliveries).get()?.id as number);
+  const inOrder = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name);
+  assert.deepEqual(inOrder(letter.text, /^- (\w+): Partial outage$/gm), names);
+  assert.deepEqual(inOrder(letter.html, /<li>(\w+): Partial outage<\/li>/g), names);
+  for (const path of ["/", `/incidents/${incident.id}`])
+    assert.deepEqual(inOrder((await house.visit(path)).text, /<span>(\w+): <svg/g), names, path);
+  const { incidents } = (await house.visit("/api/v2/summary.json")).json();
+  assert.deepEqual(
+    incidents[0].incident_updates[0].affected_components.map((row: { name: string }) => row.name),
+    names,
+  );
+  await house.close();
+});
+
+test("the letters about one incident make a thread, and those about another one another", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  add(house, "one@example.com");
+  add(house, "two@example.com");
+  const { incident } = open(house, {});
+  const common = { pageId: house.page.id, components: {}, notify: true, burstFactor: 5, now: clock.now(), by };
+  postUpdate(db, { ...common, incidentId: incident.id, body: "More." });
+  open(house, {});
+  await house.settle();
+  const rows = db.select({ id: deliveries.id }).from(deliveries).orderBy(deliveries.announcementId).all();
+  const letters = await Promise.all(rows.map((row) => readLetter(house, row.id)));
+  assert.equal(letters.length, 6);
+  const thread = `<incident-${incident.id}@status.example.com>`;
+  for (const letter of letters.slice(0, 4)) {
+    assert.equal(letter.headers.get("references"), thread);
+    assert.equal(letter.headers.get("in-reply-to"), thread);
+  }
+  const ids = letters.map((letter) => letter.headers.get("message-id"));
+  assert.equal(new Set([...ids, ...letters.map((letter) => letter.headers.get("references"))]).size, 8);
   await house.close();
 });

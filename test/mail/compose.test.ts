@@ -105,6 +105,16 @@ describe("A composed letter", () => {
     );
   });
 
+  it("stands in the thread that it is given, by headers that no value breaks out of", async () => {
+    const mail = await simpleParser(composeLetter({ ...plain, thread: "<incident-1@example.com>" }).splice(recipient));
+    assert.equal(mail.inReplyTo, "<incident-1@example.com>");
+    assert.equal(mail.references, "<incident-1@example.com>");
+    assert.equal(mail.messageId, "<x1@status.example.com>");
+    assert.doesNotMatch(composeLetter(plain).splice(recipient).toString("latin1"), /^(References|In-Reply-To):/im);
+    for (const thread of ["<a@b>\r\nBcc: evil@evil.test", "incident-1@example.com", "<a@b> <c@d>", ""])
+      assert.throws(() => composeLetter({ ...plain, thread }), /thread/, thread);
+  });
+
   it("is refused when a link is missing from the text or the HTML", () => {
     assert.throws(() => composeLetter({ ...plain, text: `only ${manageToken}` }), /text lacks its leave link/);
     assert.throws(() => composeLetter({ ...plain, html: "<p>none</p>" }), /html lacks its manage and leave link/);

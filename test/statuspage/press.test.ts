@@ -104,6 +104,17 @@ test("maintenance stands in the history on the day it is planned for, and lasts 
   await house.close();
 });
 
+test("what is planned and what is past are summed up in words without marks", async () => {
+  const house = await openTestHouse();
+  const body = "**One** of:\n\n- [this](https://example.com)\n- that";
+  const planned = { kind: "maintenance" as const, scheduledFor: monday + hour, scheduledUntil: monday + 2 * hour };
+  open(house, { ...planned, name: "Upgrade", body, components: {} });
+  open(house, { name: "Trouble", status: "resolved", body, components: {} });
+  assert.equal((await house.visit("/")).text.split("<p>One of: this; that</p>").length, 3);
+  assert.match((await house.visit("/history")).text, /<p>One of: this; that<\/p>/);
+  await house.close();
+});
+
 test("a page is served in both encodings with a strong tag, and not again when it is known", async () => {
   const house = await openTestHouse();
   const plain = await house.visit("/");

@@ -277,13 +277,16 @@ export function correctUpdate(
   return db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
     const update = findUpdate(tx, { incidentId: incident.id, id: input.updateId });
-    const change: Partial<IncidentUpdate> = { updatedAt: input.now };
-    if (input.displayAt !== undefined) change.displayAt = input.displayAt;
-    if (input.body !== undefined) {
-      change.body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
-      if (change.body !== update.body) {
-        tx.insert(updateRevisions).values({ updateId: update.id, body: update.body, replacedAt: input.now }).run();
-      }
+    const body =
+      input.body === undefined
+        ? update.body
+        : requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
+    const displayAt = input.displayAt ?? update.displayAt;
+    // Whoever saves what stands there already has corrected nothing, and visitors shouldn't read that they did.
+    if (body === update.body && displayAt === update.displayAt) return update;
+    const change = { body, displayAt, updatedAt: input.now };
+    if (body !== update.body) {
+      tx.insert(updateRevisions).values({ updateId: update.id, body: update.body, replacedAt: input.now }).run();
     }
     tx.update(incidents).set({ updatedAt: input.now }).where(eq(incidents.id, incident.id)).run();
     recordDeed(tx, input.by, input.now, {

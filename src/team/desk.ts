@@ -22,6 +22,7 @@ const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
 
 const doneWords = {
   published: "Published. The page shows it now.",
+  unchanged: "Nothing was changed: the words are as they were.",
   corrected: "Corrected. The earlier words are kept, and nobody was told again.",
   changed: "Saved.",
   deleted: "Deleted. The incident is off the page.",
@@ -49,9 +50,9 @@ export type Done = keyof typeof doneWords;
 export type Fault = { message: string; field: string; at: Record<string, string> };
 
 export type Desk = {
-  page(c: Ctx, template: string, view: object, status?: 200 | 422 | 429): Response;
+  page(c: Ctx, template: string, view: object, status?: 200 | 409 | 422 | 429): Response;
   /** For doors without a session: no navigation, no token. */
-  bare(c: Ctx, template: string, view: object, status?: 200 | 422 | 429): Response;
+  bare(c: Ctx, template: string, view: object, status?: 200 | 409 | 422 | 429): Response;
   may(c: Ctx, role: Role): boolean;
 };
 
@@ -63,7 +64,7 @@ export function createDesk(deps: Deps): Desk {
     origin: c.get("host").origin,
     assets: { admin: deps.press.assetPath("admin") },
   });
-  const answer = (c: Ctx, template: string, view: object, status: 200 | 422 | 429) => {
+  const answer = (c: Ctx, template: string, view: object, status: 200 | 409 | 422 | 429) => {
     c.header("cache-control", "no-store");
     return c.html(deps.render(`admin/${template}`, view), status);
   };

@@ -4,6 +4,7 @@ import { findComponent } from "../../src/components/components.ts";
 import { listIncidents } from "../../src/incidents/stories.ts";
 import { incidents, incidentUpdates, updateRevisions } from "../../src/schema.ts";
 import { addSubscriber } from "../../src/subscribers/subscribers.ts";
+import { hiddenIn } from "../support/forms.ts";
 import { type House, host, openTestHouse } from "../support/house.ts";
 import { openLetter } from "../support/letterbox.ts";
 
@@ -24,19 +25,6 @@ const first = (house: House) => listIncidents(house.deps.db, { pageId: house.pag
 const rowsIn = (house: House, table: string) =>
   house.deps.db.$client.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
 const statusOf = (house: House, id: string) => findComponent(house.deps.db, { pageId: house.page.id, id }).status;
-
-/** What a browser would send back from the review page: every hidden field as it was printed. */
-function hiddenIn(text: string): Record<string, string> {
-  const plain = (words: string) =>
-    words
-      .replaceAll("&lt;", "<")
-      .replaceAll("&gt;", ">")
-      .replaceAll("&quot;", '"')
-      .replaceAll("&#x27;", "'")
-      .replaceAll("&amp;", "&");
-  const found = [...text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)">/g)];
-  return Object.fromEntries(found.map(([, name = "", value = ""]) => [name, plain(value)]));
-}
 
 const draft = (house: House) => ({
   draft: "draft0000001",

@@ -6,9 +6,9 @@ import { markdownToHtml } from "../statuspage/markdown.ts";
 import { incidentWords, moment } from "../statuspage/words.ts";
 import { type Desk, type Fault, faultOf, goOn } from "../team/desk.ts";
 import { incidentPageView } from "./desk-views.ts";
-import { changeIncident, correctUpdate, deleteIncident, requireBody } from "./incidents.ts";
+import { changeIncident, correctUpdate, deleteIncident, requireBody, troubledBy } from "./incidents.ts";
 import { correctedView } from "./meanwhile.ts";
-import { impactIn } from "./posting.ts";
+import { impactIn, partViews } from "./posting.ts";
 import { findIncident, findUpdate, listRevisions, tellStory } from "./stories.ts";
 
 export function editRoutes(deps: Deps, desk: Desk): Route[] {
@@ -75,19 +75,23 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
   const askDeletion = (c: Ctx) => {
     const pageId = c.get("page").id;
     const story = tellStory(db, { pageId, id: c.req.param("id") ?? "" });
-    const troubled = listComponents(db, pageId).filter(
-      (component) => story.componentIds.includes(component.id) && component.status !== "operational",
+    const open = story.resolvedAt === null;
+    const recoverable = open && !story.backfilled ? troubledBy(db, story) : [];
+    const staying = listComponents(db, pageId).filter(
+      ({ id, status }) =>
+        story.componentIds.includes(id) && status !== "operational" && !recoverable.some((part) => part.id === id),
     );
     return desk.page(c, "incident-delete", {
       title: "Delete an incident",
-      incident: { id: story.id, name: story.name, updates: story.updates.length, open: story.resolvedAt === null },
-      troubled: troubled.map((component) => component.name).join(", "),
+      incident: { id: story.id, name: story.name, updates: story.updates.length, open },
+      recoverable: partViews(recoverable),
+      staying: partViews(staying),
     });
   };
 
   const remove = (c: Ctx) => {
     const input = doing(c);
-    deleteIncident(db, input);
+    deleteIncident(db, { ...input, recover: c.get("form").has("recover") });
     deps.press.press(input.pageId, input.incidentId);
     return goOn(c, "/admin/incidents", "deleted");
   };

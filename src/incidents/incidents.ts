@@ -6,7 +6,7 @@
 import { eq } from "drizzle-orm";
 import { announceUpdate } from "../announcements/announcements.ts";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import { findComponent, setStatuses } from "../components/components.ts";
+import { type Component, findComponent, setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
@@ -299,10 +299,16 @@ export function correctUpdate(
   });
 }
 
-/** Takes an incident off the page with all its updates, for one that should never have been there. */
-export function deleteIncident(db: Db, input: Doing & { incidentId: string }): void {
+/**
+ * Takes an incident off the page with all its updates, for one that should never have been there. `recover` sets its
+ * parts back as its end would have done: nothing is left that could.
+ */
+export function deleteIncident(db: Db, input: Doing & { incidentId: string; recover?: boolean }): void {
   db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    if (input.recover && !incident.backfilled) {
+      setStatuses(tx, { pageId: input.pageId, statuses: recoveryOf(tx, incident), now: input.now });
+    }
     tx.delete(incidents).where(eq(incidents.id, incident.id)).run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.delete", subject: incident.id });
   });
@@ -321,6 +327,15 @@ export function recoveryOf(db: Db | Tx, incident: Incident): Record<string, Comp
       : "operational";
   }
   return recovery;
+}
+
+/** Its parts that would be set back to operational if it ended now. */
+export function troubledBy(db: Db | Tx, incident: Incident): Component[] {
+  const recovery = recoveryOf(db, incident);
+  return Object.keys(recovery)
+    .filter((id) => recovery[id] === "operational")
+    .map((id) => findComponent(db, { pageId: incident.pageId, id }))
+    .filter((component) => component.status !== "operational" && component.archivedAt === null);
 }
 
 export function requireIncidentStatus(kind: Incident["kind"], text: string): IncidentStatus {

@@ -128,6 +128,10 @@ export function partChoices(db: Db, input: { pageId: string; chosen: Record<stri
   return { mine: components.filter((component) => mine.has(component.id)).map(view), groups };
 }
 
+export function partViews(list: Component[]) {
+  return list.map(({ name, status }) => ({ name, status, statusWord: statusWords[status] }));
+}
+
 function stays(status: ComponentStatus, isMine: boolean): string {
   if (isMine) return `Stays: ${statusWords[status]}`;
   return status === "operational" ? "Not affected" : "Not part of this";

@@ -7,6 +7,7 @@ import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { incidentWords } from "../statuspage/words.ts";
 import { newestUpdate, sinceViews } from "./meanwhile.ts";
+import { partViews } from "./posting.ts";
 import type { Rehearsal } from "./rehearsal.ts";
 import type { Story } from "./stories.ts";
 
@@ -42,6 +43,8 @@ export function reviewView(
     held: announcement?.state === "held" ? announcement.reason : "",
     letter: { subject: letter.subject, text: letter.text, html: letterBody(letter.html) },
     partless: components.length > 0 && story.componentIds.length === 0,
+    left: partViews(rehearsal.left),
+    endWord: incidentWords[update.status],
     headline: rehearsal.headline,
     also: rehearsal.also,
     incident: storyView({ ...story, updates: [update] }, { zone: page.timeZone, names }),

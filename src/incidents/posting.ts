@@ -125,7 +125,11 @@ export function partChoices(db: Db, input: { pageId: string; chosen: Record<stri
   const groups = [{ id: null, name: "" }, ...listGroups(db, input.pageId)]
     .map(({ id, name }) => ({ name, parts: (others.get(id) ?? []).map(view) }))
     .filter((group) => group.parts.length > 0);
-  return { mine: components.filter((component) => mine.has(component.id)).map(view), groups };
+  return {
+    mine: components.filter((component) => mine.has(component.id)).map(view),
+    groups,
+    othersChosen: components.some(({ id }) => !mine.has(id) && (input.chosen[id] ?? "") !== ""),
+  };
 }
 
 export function partViews(list: Component[]) {

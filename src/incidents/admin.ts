@@ -62,6 +62,7 @@ export function incidentAdmin(deps: Deps): Route[] {
       title: "Open an incident",
       fields,
       fault,
+      kept: deps.config.text("mail.smtp_url") === "",
       statuses: statusChoices("incident", fields.status),
       impacts: impactChoices(fields.impact),
       parts: partChoices(db, { pageId: c.get("page").id, chosen: fields.chosen }),

@@ -52,6 +52,7 @@ export function incidentPageView(
     incident: { ...view, updates: view.updates.map((update) => ({ ...update, told: toldView(db, update.id) })) },
     held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
+    kept: deps.config.text("mail.smtp_url") === "",
     writing: input.fields !== undefined || story.resolvedAt === null,
     ends: story.kind === "maintenance" ? "Completed" : "Resolved",
     statuses: statusChoices(story.kind, fields.status),

@@ -6,6 +6,7 @@ import type { Form } from "../http.ts";
 import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { incidentWords } from "../statuspage/words.ts";
+import { countActive, countByChoice } from "../subscribers/audience.ts";
 import { newestUpdate, sinceViews } from "./meanwhile.ts";
 import { partViews } from "./posting.ts";
 import type { Rehearsal } from "./rehearsal.ts";
@@ -39,16 +40,29 @@ export function reviewView(
     was: before && incidentWords[before.status],
     count: announcement?.audience ?? 0,
     tells: announcement !== undefined && announcement.audience > 0 && announcement.state !== "held",
+    kept: deps.config.text("mail.smtp_url") === "",
     silent: announcement === undefined,
     held: announcement?.state === "held" ? announcement.reason : "",
     letter: { subject: letter.subject, text: letter.text, html: letterBody(letter.html) },
     partless: components.length > 0 && story.componentIds.length === 0,
+    who: announcement && announcement.audience > 0 ? audienceSentence(deps, page.id, story.componentIds, names) : "",
     left: partViews(rehearsal.left),
     endWord: incidentWords[update.status],
     headline: rehearsal.headline,
     also: rehearsal.also,
     incident: storyView({ ...story, updates: [update] }, { zone: page.timeZone, names }),
   };
+}
+
+/** 12 for everything, 3 for Login. */
+function audienceSentence(deps: Deps, pageId: string, componentIds: string[], names: Map<string, string>): string {
+  const { wholePage } = countActive(deps.db, pageId);
+  const choices = [...countByChoice(deps.db, { pageId, componentIds })].filter(([, count]) => count > 0);
+  const counts = [
+    ...(wholePage > 0 ? [`${wholePage.toLocaleString("en")} for everything`] : []),
+    ...choices.map(([id, count]) => `${count.toLocaleString("en")} for ${names.get(id)}`),
+  ];
+  return `${counts.join(", ")}.${choices.length > 1 ? " Whoever chose several of these gets one letter." : ""}`;
 }
 
 /** What was typed, and the newest update that the publisher has now been shown. */

@@ -44,8 +44,8 @@ test("the whole walk: review, publish, update, resolve; the page shows each step
 
   const review = await paul.send("/admin/incidents", { ...draft(house), step: "preview" });
   assert.equal(review.status, 200);
-  assert.match(review.text, /<strong>2 people<\/strong> will be told/);
-  assert.match(review.text, /Publish and tell 2 people/);
+  assert.match(review.text, /<strong>2 letters<\/strong> will be written, kept here, and sent to nobody/);
+  assert.match(review.text, /Publish and keep 2 letters/);
   assert.doesNotMatch(review.text, /No part is marked/);
   const forgotten = { ...draft(house), [`part[${house.parts.Checkout}]`]: "", step: "preview" };
   assert.match((await paul.send("/admin/incidents", forgotten)).text, /No part is marked/);
@@ -72,7 +72,7 @@ test("the whole walk: review, publish, update, resolve; the page shows each step
   house.pass(600_000);
   const update = { draft: "draft0000002", status: "identified", body: "The bank knows.", recover: "1", notify: "1" };
   const second = await paul.send(`/admin/incidents/${id}/updates`, { ...update, step: "preview" });
-  assert.match(second.text, /Publish and tell 2 people/);
+  assert.match(second.text, /Publish and keep 2 letters/);
   assert.equal(rowsIn(house, "incident_updates"), 1);
   await paul.send(`/admin/incidents/${id}/updates`, { ...hiddenIn(second.text), step: "publish" });
   assert.match((await house.visit(`/incidents/${id}`)).text, /The bank knows\./);
@@ -94,6 +94,54 @@ test("the whole walk: review, publish, update, resolve; the page shows each step
   assert.match((await paul.open("/admin")).text, /Nothing is open\./);
   await house.settle();
   assert.equal(rowsIn(house, "deliveries"), 6);
+  await house.close();
+});
+
+test("with a mail server the review says how many will be told, and who they are", async () => {
+  const house = await withReaders({ "mail.smtp_url": "smtp://127.0.0.1:1" });
+  const { db, keys, clock } = house.deps;
+  addSubscriber(db, {
+    address: "both@example.com",
+    wish: { wholePage: false, componentIds: [house.parts.Search, house.parts.Checkout] },
+    confirm: "vouched",
+    source: "api",
+    ...{ pageId: house.page.id, keys, now: clock.now(), by: { kind: "system" } },
+  });
+  const paul = await house.signIn(house.publisher);
+  assert.match((await paul.open("/admin/incidents/new")).text, /You see who and what before anything is sent/);
+  const one = await paul.send("/admin/incidents", { ...draft(house), step: "preview" });
+  assert.match(one.text, /<strong>3 people<\/strong> will be told by mail/);
+  assert.match(one.text, /Publish and tell 3 people/);
+  assert.match(one.text, /2 for everything, 1 for Checkout\.</);
+  const more = { ...draft(house), [`part[${house.parts.Search}]`]: "major_outage", step: "preview" };
+  const two = await paul.send("/admin/incidents", more);
+  assert.match(two.text, /<strong>4 people<\/strong> will be told by mail/);
+  assert.match(two.text, /2 for everything, 1 for Checkout, 2 for Search\. Whoever chose several of these gets one/);
+  await house.close();
+});
+
+test("without a mail server neither form nor review promises a letter to anybody", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  const form = await paul.open("/admin/incidents/new");
+  assert.match(form.text, /Tell subscribers by mail[^\n]*No mail server is set up/);
+  const review = await paul.send("/admin/incidents", { ...draft(house), step: "preview" });
+  assert.match(review.text, /Nobody will be told by mail: no mail server is set up/);
+  assert.doesNotMatch(review.text, /tell \d+ people/);
+  await house.close();
+});
+
+test("a component chosen among the others stays in sight when the form comes back", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  const path = `/admin/incidents/${first(house)}`;
+  const others = /<details open>\n<summary>Other components/;
+  assert.doesNotMatch((await paul.open(path)).text, others);
+  const fields = { status: "identified", body: "The bank knows.", [`part[${house.parts.API}]`]: "major_outage" };
+  assert.match((await paul.send(`${path}/updates`, { ...fields, step: "edit" })).text, others);
+  assert.match((await paul.send(`${path}/updates`, { ...fields, body: "", step: "preview" })).text, others);
   await house.close();
 });
 

@@ -11,7 +11,7 @@ import { nextTurn } from "../turns.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
 import { openIncident, postUpdate } from "./incidents.ts";
-import { updatesSince } from "./meanwhile.ts";
+import { requireStanding, updatesSince } from "./meanwhile.ts";
 import {
   type Fields,
   fieldsIn,
@@ -24,7 +24,7 @@ import {
 } from "./posting.ts";
 import { rehearse } from "./rehearsal.ts";
 import { reviewView } from "./review.ts";
-import { findIncident, tellStory } from "./stories.ts";
+import { tellStory } from "./stories.ts";
 
 /** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
 const mostDrafts = 1_000;
@@ -123,7 +123,13 @@ export function incidentAdmin(deps: Deps): Route[] {
   };
 
   const enter = { who: "member", role: "publisher" } as const;
-  return [
+  const standing = (run: Route["run"]): Route["run"] => {
+    return (c, next) => {
+      requireStanding(deps, { page: c.get("page"), id: c.req.param("id") ?? "" });
+      return run(c, next);
+    };
+  };
+  const routes: Route[] = [
     { method: "GET", path: "/admin/incidents", enter, run: list },
     { method: "GET", path: "/admin/incidents/new", enter, run: (c) => showNew(c, freshFields("investigating")) },
     { method: "POST", path: "/admin/incidents", enter, run: open },
@@ -134,13 +140,11 @@ export function incidentAdmin(deps: Deps): Route[] {
       method: "GET",
       path: "/admin/incidents/:id/updates",
       enter,
-      run: (c) => {
-        const { id } = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
-        return seeOther(c, `/admin/incidents/${id}`);
-      },
+      run: (c) => seeOther(c, `/admin/incidents/${c.req.param("id")}`),
     },
     ...editRoutes(deps, desk),
   ];
+  return routes.map((route) => (route.path.includes("/:id") ? { ...route, run: standing(route.run) } : route));
 }
 
 /** The draft with its words, whatever was seen: whoever goes back after publishing and writes something else publishes something else. */

@@ -4,10 +4,27 @@
  */
 import { findDeed } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
+import { UserError } from "../errors.ts";
+import type { Page } from "../pages/pages.ts";
 import { markdownToHtml } from "../statuspage/markdown.ts";
 import { incidentWords, moment } from "../statuspage/words.ts";
 import { actorNames } from "../team/actors.ts";
-import type { IncidentUpdate, Story } from "./stories.ts";
+import { findIncident, type IncidentUpdate, type Story } from "./stories.ts";
+
+/** @throws UserError not_found, which says who took it off the page where somebody did */
+export function requireStanding(deps: Deps, input: { page: Page; id: string }): void {
+  const { page, id } = input;
+  try {
+    findIncident(deps.db, { pageId: page.id, id });
+    return;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+  }
+  const deed = findDeed(deps.db, { action: "incident.delete", subject: id });
+  if (deed?.pageId !== page.id) throw new UserError("not_found", "There is no such incident on this page.");
+  const at = moment(deed.at, page.timeZone).text;
+  throw new UserError("not_found", `This incident was deleted on ${at} by ${actorNames(deps).nameOf(deed)}.`);
+}
 
 /** By when it was written: the time that it shows may have been corrected. */
 export function newestUpdate(story: Story): string {

@@ -108,6 +108,16 @@ export function faultOf(error: unknown): Fault {
   return { message: error.message, field, at: field ? { [field]: error.message } : {} };
 }
 
+/** `to` is where to go on after signing in: a path of the admin and nothing else, whoever wrote the link. */
+export function pathAfterSignIn(to: string | undefined): string {
+  return to !== undefined && /^\/admin(\/[\w-]+)*$/.test(to) ? to : "/admin";
+}
+
+export function signInPath(to: string | undefined): string {
+  const path = pathAfterSignIn(to);
+  return path === "/admin" ? "/admin/sign-in" : `/admin/sign-in?to=${path}`;
+}
+
 export function goOn(c: Ctx, path: string, done: Done): Response {
   const [place = "", mark] = path.split("#");
   return seeOther(c, `${place}${place.includes("?") ? "&" : "?"}done=${done}${mark ? `#${mark}` : ""}`);

@@ -293,17 +293,3 @@ test("an incident is renamed, its impact set, and deleted behind a page of its o
   assert.equal((await house.visit(`/incidents/${id}`, { host })).status, 404);
   await house.close();
 });
-
-test("whoever's session ends while they write gets their words back", async () => {
-  const house = await withReaders();
-  const paul = await house.signIn(house.publisher);
-  await paul.open("/admin/incidents/new");
-  house.pass(13 * 3_600_000);
-  const refused = await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
-  assert.equal(refused.status, 403);
-  assert.match(refused.text, /Your session has ended/);
-  assert.match(refused.text, /Two banks \*\*refuse\*\* cards\.\n\nNext word/);
-  assert.equal(refused.headers["referrer-policy"], "same-origin", "so that browsers name the origin of our forms");
-  assert.equal(rowsIn(house, "incidents"), 0);
-  await house.close();
-});

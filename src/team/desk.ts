@@ -40,7 +40,7 @@ const doneWords = {
   reactivated: "Reactivated. Letters go to this address again.",
   retried: "Back in the queue; it is tried now.",
   removed: "Taken out of the queue. It will not be sent.",
-  tested: "The test letter was handed over. What became of it stands below.",
+  tested: "The test letter was written. What became of it stands below.",
   password: "Your password is set. Your other sessions were ended.",
   ended: "Ended. Whoever used that session must sign in again.",
 } as const;

@@ -6,11 +6,11 @@
 import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
 import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
-import { createDesk, type Fault, faultOf, goOn } from "../team/desk.ts";
+import { createDesk, type Fault, faultOf, faultsOf, goOn } from "../team/desk.ts";
 import { nextTurn } from "../turns.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
-import { openIncident, postUpdate } from "./incidents.ts";
+import { incidentName, openIncident, postUpdate, requireBody } from "./incidents.ts";
 import { requireStanding, updatesSince } from "./meanwhile.ts";
 import {
   type Fields,
@@ -83,7 +83,7 @@ export function incidentAdmin(deps: Deps): Route[] {
       const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents" };
       return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
     } catch (error) {
-      return showNew(c, fields, faultOf(error));
+      return showNew(c, fields, faultsOf(error, [() => incidentName(fields.name), () => requireBody(fields.body)]));
     }
   };
 

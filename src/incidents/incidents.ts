@@ -140,7 +140,7 @@ function writeUpdate(
     Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
 ): IncidentUpdate {
   const { pageId, now } = input;
-  const body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
+  const body = incidentText(input.body);
   const update = tx
     .insert(incidentUpdates)
     .values({
@@ -277,10 +277,7 @@ export function correctUpdate(
   return db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
     const update = findUpdate(tx, { incidentId: incident.id, id: input.updateId });
-    const body =
-      input.body === undefined
-        ? update.body
-        : requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
+    const body = input.body === undefined ? update.body : incidentText(input.body);
     const displayAt = input.displayAt ?? update.displayAt;
     // Whoever saves what stands there already has corrected nothing, and visitors shouldn't read that they did.
     if (body === update.body && displayAt === update.displayAt) return update;
@@ -350,11 +347,15 @@ export function requireBody(body: string): string {
   if (body.trim() === "") {
     throw new UserError("invalid", "Write what is happening, for whom, and when you will say more.", { field: "body" });
   }
-  return body;
+  return incidentText(body);
 }
 
-function incidentName(text: string): string {
-  return requireText(text, { field: "name", what: "the incident a title", most: 255 });
+export function incidentName(text: string): string {
+  return requireText(text, { field: "name", what: "the incident a title", most: 255, called: "Title" });
+}
+
+function incidentText(text: string): string {
+  return requireLines(text, { field: "body", what: "a text", most: 25_000, called: "Text" });
 }
 
 function requireSchedule(input: { scheduledFor?: number | undefined; scheduledUntil?: number | undefined }): void {

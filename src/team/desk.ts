@@ -47,7 +47,8 @@ const doneWords = {
 export type Done = keyof typeof doneWords;
 
 /** What went wrong in a form: the sentence, and the field that it belongs beside. */
-export type Fault = { message: string; field: string; at: Record<string, string> };
+export type Fault = { message: string; field: string; at: Record<string, string>; more?: FieldFault[] };
+type FieldFault = { message: string; field: string };
 
 export type Desk = {
   page(c: Ctx, template: string, view: object, status?: 200 | 409 | 422 | 429): Response;
@@ -106,6 +107,23 @@ export function faultOf(error: unknown): Fault {
   if (error.fault === "not_found" && !error.field) throw error;
   const field = error.field ?? "";
   return { message: error.message, field, at: field ? { [field]: error.message } : {} };
+}
+
+/** All that is wrong at once: what the checks find, in their order, and what was thrown. */
+export function faultsOf(error: unknown, checks: (() => unknown)[]): Fault {
+  const thrown = faultOf(error);
+  const found = checks.flatMap((check): FieldFault[] => {
+    try {
+      check();
+      return [];
+    } catch (wrong) {
+      const { message, field } = faultOf(wrong);
+      return [{ message, field }];
+    }
+  });
+  const [first = thrown, ...more] = found.some(({ field }) => field === thrown.field) ? found : [...found, thrown];
+  const at = Object.fromEntries([first, ...more].map(({ message, field }) => [field, message]));
+  return { message: first.message, field: first.field, at, more };
 }
 
 /** `to` is where to go on after signing in: a path of the admin and nothing else, whoever wrote the link. */

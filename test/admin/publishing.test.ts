@@ -176,6 +176,10 @@ test("a form that can't be published comes back filled in, with the sentence bes
     const silent = await paul.send("/admin/incidents", { ...draft(house), body: "  ", step });
     assert.match(silent.text, /id="body-error">Write what is happening/);
     assert.match(silent.text, /value="Payments fail for &lt;some&gt; cards"/);
+    const both = await paul.send("/admin/incidents", { ...draft(house), name: "x".repeat(300), body: " ", step });
+    assert.match(both.text, /id="name-error">Title: use at most 255 characters; these are 300\./);
+    assert.match(both.text, /id="body-error">Write what is happening/);
+    assert.match(both.text, /yet\.<\/strong> <a href="#name">Title: use[^<]*<\/a> <a href="#body">Write/);
     const odd = await paul.send("/admin/incidents", { ...draft(house), "part[nonsense]": "major_outage", step });
     assert.match(odd.text, /id="components-error">This page has no component/);
     const wrong = await paul.send("/admin/incidents", { ...draft(house), status: "completed", step });

@@ -26,7 +26,7 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
     const update = findUpdate(db, { incidentId: incident.id, id: c.req.param("update") ?? "" });
     const view = {
       title: "Correct an update",
-      incident: { id: incident.id, name: incident.name },
+      incident: { id: incident.id, name: incident.name, maintenance: incident.kind === "maintenance" },
       update: { id: update.id, statusWord: incidentWords[update.status], at: moment(update.displayAt, zone) },
       body: body ?? update.body,
       seen: String(update.updatedAt),
@@ -82,8 +82,14 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
         story.componentIds.includes(id) && status !== "operational" && !recoverable.some((part) => part.id === id),
     );
     return desk.page(c, "incident-delete", {
-      title: "Delete an incident",
-      incident: { id: story.id, name: story.name, updates: story.updates.length, open },
+      title: `Delete “${story.name}”`,
+      incident: {
+        id: story.id,
+        name: story.name,
+        updates: story.updates.length,
+        open,
+        maintenance: story.kind === "maintenance",
+      },
       recoverable: partViews(recoverable),
       staying: partViews(staying),
     });

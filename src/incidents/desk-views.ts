@@ -5,6 +5,7 @@ import type { Db } from "../db.ts";
 import type { Deps } from "../deps.ts";
 import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
+import { lateness } from "./lateness.ts";
 import { newestUpdate } from "./meanwhile.ts";
 import { type Fields, freshFields, impactChoices, partChoices, statusChoices } from "./posting.ts";
 import { type Incident, listIncidents, listOpenIncidents, listUpcoming, tellStories, tellStory } from "./stories.ts";
@@ -50,6 +51,7 @@ export function incidentPageView(
   return {
     title: story.name,
     incident: { ...view, updates: view.updates.map((update) => ({ ...update, told: toldView(db, update.id) })) },
+    late: lateness(story, deps.clock.now()),
     held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
     kept: deps.config.text("mail.smtp_url") === "",

@@ -2,6 +2,7 @@
 import { heldViews } from "../announcements/held.ts";
 import { type Component, listComponents } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
+import { lateness } from "../incidents/lateness.ts";
 import { listOpenIncidents, listUpcoming, type Story, tellStories } from "../incidents/stories.ts";
 import { countQueue } from "../mail/ledger.ts";
 import { storyView } from "../statuspage/incident.ts";
@@ -17,6 +18,7 @@ export function overview(deps: Deps, page: Page) {
   const view = (stories: Story[]) =>
     stories.map((story) => ({
       ...storyView(story, { zone: page.timeZone, names }),
+      late: lateness(story, deps.clock.now()),
       silent: duration(Math.max(0, deps.clock.now() - (story.updates[0]?.displayAt ?? story.startedAt))),
     }));
   const open = tellStories(db, listOpenIncidents(db, page.id));
@@ -24,7 +26,7 @@ export function overview(deps: Deps, page: Page) {
   const troubled = components.filter((component) => component.status !== "operational");
   return {
     title: "Now",
-    headline: headline(open.length, troubled.length),
+    headline: headline(open, troubled.length),
     open: view(worstFirst(open)),
     upcoming: view(tellStories(db, listUpcoming(db, page.id))),
     held: heldViews(db, { pageId: page.id }),
@@ -41,8 +43,10 @@ function partView({ id, name, status }: Component) {
   return { id, name, status, statusWord: statusWords[status] };
 }
 
-function headline(open: number, troubled: number): string {
-  if (open > 0) return open === 1 ? "One incident is open." : `${open} incidents are open.`;
+function headline(open: Story[], troubled: number): string {
+  const incidents = open.filter((story) => story.kind === "incident").length;
+  if (incidents > 0) return incidents === 1 ? "One incident is open." : `${incidents} incidents are open.`;
+  if (open.length > 0) return "Maintenance is under way.";
   if (troubled > 0) return "No incident is open, but not every part is operational.";
   return "Nothing is open.";
 }

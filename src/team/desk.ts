@@ -25,7 +25,7 @@ const doneWords = {
   unchanged: "Nothing was changed: the words are as they were.",
   corrected: "Corrected. The earlier words are kept, and nobody was told again.",
   changed: "Saved.",
-  deleted: "Deleted. The incident is off the page.",
+  deleted: "Deleted. It is off the page.",
   sent: "Released. The letters are on their way.",
   dropped: "Dropped. Nobody will be told by mail; the update stays on the page.",
   created: "Created.",

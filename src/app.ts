@@ -17,6 +17,7 @@ import { type Fault, isDiskFull, UserError } from "./errors.ts";
 import { type Ctx, type Env, mount, type Route, TooLarge } from "./http.ts";
 import { incidentAdmin } from "./incidents/admin.ts";
 import { incidentApi } from "./incidents/api.ts";
+import { rescueView } from "./incidents/rescue.ts";
 import { mailAdmin } from "./mail/admin.ts";
 import { mailApi } from "./mail/api.ts";
 import { pageAdmin } from "./pages/admin.ts";
@@ -29,6 +30,7 @@ import { subscriberApi } from "./subscribers/api.ts";
 import { subscriberPublic } from "./subscribers/public.ts";
 import { memberAdmin } from "./team/admin.ts";
 import { memberApi } from "./team/api.ts";
+import { signInPath } from "./team/desk.ts";
 import { createGuard, UnknownToken } from "./team/guard.ts";
 import { certificateApi } from "./tls/api.ts";
 
@@ -188,9 +190,22 @@ function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: s
     assets: { candor: deps.press.assetPath("candor"), admin: deps.press.assetPath("admin") },
     bare: true,
     // Whoever's session ended while they wrote must not lose the words. They are shown to their sender alone.
-    typed: admin ? c.get("form")?.one("body") : undefined,
+    typed: c.req.path.startsWith("/admin/incidents")
+      ? rescueView(deps.db, { pageId: c.get("page").id, form: c.get("form") })
+      : undefined,
+    signIn: c.get("session") ? undefined : signInPath(formPath(c)),
+    again: c.get("session") && status === 403 ? formPath(c) : undefined,
   };
   return c.html(deps.render(admin ? "admin/error" : "public/error", view), status);
+}
+
+/** Where the form stood that was sent here: a review, which has no address of its own, was made from one. */
+function formPath(c: Ctx): string | undefined {
+  if (!c.get("form")) return undefined;
+  if (c.req.path === "/admin/incidents") return "/admin/incidents/new";
+  const referer = c.req.header("referer");
+  const origin = c.get("host").origin;
+  return referer?.startsWith(`${origin}/admin/`) ? new URL(referer).pathname : undefined;
 }
 
 /** The pattern, not the path: links hold secrets that no log may see. */

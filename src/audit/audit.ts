@@ -1,5 +1,5 @@
 /** Who did what, written in the same transaction as the deed. Details are ids and words of ours, never personal data. */
-import { desc } from "drizzle-orm";
+import { and, desc, eq, sql } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { auditEntries } from "../schema.ts";
 
@@ -29,6 +29,30 @@ export function recordDeed(tx: Db | Tx, by: Actor, at: number, deed: Deed): void
       detail: deed.detail ? JSON.stringify(deed.detail) : null,
     })
     .run();
+}
+
+/** The latest deed of a kind on one thing; knowing when it was done spares the search through all of them. */
+export function findDeed(
+  db: Db,
+  input: { action: string; subject: string; at?: number; detail?: Record<string, string> },
+) {
+  const { id, at, action, subject, detail } = auditEntries;
+  return db
+    .select()
+    .from(auditEntries)
+    .where(
+      and(
+        eq(action, input.action),
+        eq(subject, input.subject),
+        input.at === undefined ? undefined : eq(at, input.at),
+        ...Object.entries(input.detail ?? {}).map(
+          ([name, value]) => sql`json_extract(${detail}, ${`$.${name}`}) = ${value}`,
+        ),
+      ),
+    )
+    .orderBy(desc(id))
+    .limit(1)
+    .get();
 }
 
 export function listDeeds(db: Db, input: { limit: number }) {

@@ -6,8 +6,9 @@ import { markdownToHtml } from "../statuspage/markdown.ts";
 import { incidentWords, moment } from "../statuspage/words.ts";
 import { type Desk, type Fault, faultOf, goOn } from "../team/desk.ts";
 import { incidentPageView } from "./desk-views.ts";
-import { changeIncident, correctUpdate, deleteIncident, requireBody } from "./incidents.ts";
-import { impactIn } from "./posting.ts";
+import { changeIncident, correctUpdate, deleteIncident, requireBody, troubledBy } from "./incidents.ts";
+import { correctedView } from "./meanwhile.ts";
+import { impactIn, partViews } from "./posting.ts";
 import { findIncident, findUpdate, listRevisions, tellStory } from "./stories.ts";
 
 export function editRoutes(deps: Deps, desk: Desk): Route[] {
@@ -19,35 +20,42 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
     by: c.get("actor"),
   });
 
-  const showCorrection = (c: Ctx, body?: string, fault?: Fault) => {
+  const showCorrection = (c: Ctx, body?: string, fault?: Fault, overtaken = false) => {
     const zone = c.get("page").timeZone;
     const incident = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
     const update = findUpdate(db, { incidentId: incident.id, id: c.req.param("update") ?? "" });
     const view = {
       title: "Correct an update",
-      incident: { id: incident.id, name: incident.name },
+      incident: { id: incident.id, name: incident.name, maintenance: incident.kind === "maintenance" },
       update: { id: update.id, statusWord: incidentWords[update.status], at: moment(update.displayAt, zone) },
       body: body ?? update.body,
+      seen: String(update.updatedAt),
+      meanwhile: overtaken ? correctedView(deps, { update, zone }) : undefined,
       revisions: listRevisions(db, update.id).map((revision) => ({
         replaced: moment(revision.replacedAt, zone),
         html: markdownToHtml(revision.body),
       })),
       fault,
     };
-    return desk.page(c, "correct", view, fault ? 422 : 200);
+    return desk.page(c, "correct", view, overtaken ? 409 : fault ? 422 : 200);
   };
 
   const correct = (c: Ctx) => {
     const body = c.get("form").one("body");
+    const seen = c.get("form").one("seen");
     const updateId = c.req.param("update") ?? "";
+    const { id: incidentId } = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
+    const before = findUpdate(db, { incidentId, id: updateId });
+    if (seen !== "" && seen !== String(before.updatedAt)) return showCorrection(c, body, undefined, true);
+    const path = `/admin/incidents/${incidentId}#${updateId}`;
     try {
-      correctUpdate(db, { ...doing(c), updateId, body: requireBody(body) });
+      const after = correctUpdate(db, { ...doing(c), updateId, body: requireBody(body) });
+      if (after.body === before.body) return goOn(c, path, "unchanged");
     } catch (error) {
       return showCorrection(c, body, faultOf(error));
     }
-    const incidentId = c.req.param("id") ?? "";
     deps.press.press(c.get("page").id, incidentId);
-    return goOn(c, `/admin/incidents/${incidentId}#${updateId}`, "corrected");
+    return goOn(c, path, "corrected");
   };
 
   const change = (c: Ctx) => {
@@ -67,19 +75,29 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
   const askDeletion = (c: Ctx) => {
     const pageId = c.get("page").id;
     const story = tellStory(db, { pageId, id: c.req.param("id") ?? "" });
-    const troubled = listComponents(db, pageId).filter(
-      (component) => story.componentIds.includes(component.id) && component.status !== "operational",
+    const open = story.resolvedAt === null;
+    const recoverable = open && !story.backfilled ? troubledBy(db, story) : [];
+    const staying = listComponents(db, pageId).filter(
+      ({ id, status }) =>
+        story.componentIds.includes(id) && status !== "operational" && !recoverable.some((part) => part.id === id),
     );
     return desk.page(c, "incident-delete", {
-      title: "Delete an incident",
-      incident: { id: story.id, name: story.name, updates: story.updates.length, open: story.resolvedAt === null },
-      troubled: troubled.map((component) => component.name).join(", "),
+      title: `Delete “${story.name}”`,
+      incident: {
+        id: story.id,
+        name: story.name,
+        updates: story.updates.length,
+        open,
+        maintenance: story.kind === "maintenance",
+      },
+      recoverable: partViews(recoverable),
+      staying: partViews(staying),
     });
   };
 
   const remove = (c: Ctx) => {
     const input = doing(c);
-    deleteIncident(db, input);
+    deleteIncident(db, { ...input, recover: c.get("form").has("recover") });
     deps.press.press(input.pageId, input.incidentId);
     return goOn(c, "/admin/incidents", "deleted");
   };

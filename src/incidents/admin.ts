@@ -6,11 +6,12 @@
 import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
 import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
-import { createDesk, type Fault, faultOf, goOn } from "../team/desk.ts";
+import { createDesk, type Fault, faultOf, faultsOf, goOn } from "../team/desk.ts";
 import { nextTurn } from "../turns.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
-import { openIncident, postUpdate } from "./incidents.ts";
+import { incidentName, openIncident, postUpdate, requireBody } from "./incidents.ts";
+import { requireStanding, updatesSince } from "./meanwhile.ts";
 import {
   type Fields,
   fieldsIn,
@@ -23,7 +24,7 @@ import {
 } from "./posting.ts";
 import { rehearse } from "./rehearsal.ts";
 import { reviewView } from "./review.ts";
-import { findIncident } from "./stories.ts";
+import { tellStory } from "./stories.ts";
 
 /** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
 const mostDrafts = 1_000;
@@ -61,6 +62,7 @@ export function incidentAdmin(deps: Deps): Route[] {
       title: "Open an incident",
       fields,
       fault,
+      kept: deps.config.text("mail.smtp_url") === "",
       statuses: statusChoices("incident", fields.status),
       impacts: impactChoices(fields.impact),
       parts: partChoices(db, { pageId: c.get("page").id, chosen: fields.chosen }),
@@ -78,10 +80,10 @@ export function incidentAdmin(deps: Deps): Route[] {
       const input = { ...doing(c), ...openingIn(fields) };
       if (form.one("step") === "publish") return afterwards(c, openIncident(db, input).incident.id);
       const rehearsal = rehearse(db, input.now, (stage) => openIncident(stage, input));
-      const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents", isNew: true };
+      const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents" };
       return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
     } catch (error) {
-      return showNew(c, fields, faultOf(error));
+      return showNew(c, fields, faultsOf(error, [() => incidentName(fields.name), () => requireBody(fields.body)]));
     }
   };
 
@@ -93,20 +95,23 @@ export function incidentAdmin(deps: Deps): Route[] {
   const post = (c: Ctx) => {
     const form = c.get("form");
     const fields = fieldsIn(form);
-    const incident = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
+    const incident = tellStory(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
     const done = published.get(draftOf(form));
     if (done) return goOn(c, done, "published");
     if (form.one("step") === "edit") return showIncident(c, fields);
     try {
       const input = { ...doing(c), ...updateIn(db, incident, fields) };
-      if (form.one("step") === "publish") {
+      const publishing = form.one("step") === "publish";
+      const overtaken = updatesSince(incident, fields.seen).length > 0;
+      if (publishing && !overtaken) {
         postUpdate(db, input);
         return afterwards(c, incident.id);
       }
       const rehearsal = rehearse(db, input.now, (stage) => postUpdate(stage, input));
       const action = `/admin/incidents/${incident.id}/updates`;
-      const where = { page: c.get("page"), origin: c.get("host").origin, action, isNew: false };
-      return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
+      const where = { page: c.get("page"), origin: c.get("host").origin, action };
+      const view = reviewView(deps, { ...where, before: incident, rehearsal, form });
+      return desk.page(c, "review", { ...view, stopped: publishing }, publishing ? 409 : 200);
     } catch (error) {
       return showIncident(c, fields, faultOf(error));
     }
@@ -118,7 +123,13 @@ export function incidentAdmin(deps: Deps): Route[] {
   };
 
   const enter = { who: "member", role: "publisher" } as const;
-  return [
+  const standing = (run: Route["run"]): Route["run"] => {
+    return (c, next) => {
+      requireStanding(deps, { page: c.get("page"), id: c.req.param("id") ?? "" });
+      return run(c, next);
+    };
+  };
+  const routes: Route[] = [
     { method: "GET", path: "/admin/incidents", enter, run: list },
     { method: "GET", path: "/admin/incidents/new", enter, run: (c) => showNew(c, freshFields("investigating")) },
     { method: "POST", path: "/admin/incidents", enter, run: open },
@@ -129,17 +140,15 @@ export function incidentAdmin(deps: Deps): Route[] {
       method: "GET",
       path: "/admin/incidents/:id/updates",
       enter,
-      run: (c) => {
-        const { id } = findIncident(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
-        return seeOther(c, `/admin/incidents/${id}`);
-      },
+      run: (c) => seeOther(c, `/admin/incidents/${c.req.param("id")}`),
     },
     ...editRoutes(deps, desk),
   ];
+  return routes.map((route) => (route.path.includes("/:id") ? { ...route, run: standing(route.run) } : route));
 }
 
-/** The draft with its words: whoever goes back after publishing and writes something else publishes something else. */
+/** The draft with its words, whatever was seen: whoever goes back after publishing and writes something else publishes something else. */
 function draftOf(form: Form): string {
-  const said = form.entries.filter(([name]) => name !== "step" && name !== "_csrf");
+  const said = form.entries.filter(([name]) => !["step", "_csrf", "seen"].includes(name));
   return hashSecret(JSON.stringify(said));
 }

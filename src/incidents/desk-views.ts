@@ -5,6 +5,8 @@ import type { Db } from "../db.ts";
 import type { Deps } from "../deps.ts";
 import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
+import { lateness } from "./lateness.ts";
+import { newestUpdate } from "./meanwhile.ts";
 import { type Fields, freshFields, impactChoices, partChoices, statusChoices } from "./posting.ts";
 import { type Incident, listIncidents, listOpenIncidents, listUpcoming, tellStories, tellStory } from "./stories.ts";
 import { toldView } from "./told.ts";
@@ -45,12 +47,14 @@ export function incidentPageView(
   const story = tellStory(db, { pageId: page.id, id: input.id });
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const view = storyView(story, { zone: page.timeZone, names });
-  const fields = input.fields ?? freshFields(story.status);
+  const fields = input.fields ?? freshFields(story.status, newestUpdate(story));
   return {
     title: story.name,
     incident: { ...view, updates: view.updates.map((update) => ({ ...update, told: toldView(db, update.id) })) },
+    late: lateness(story, deps.clock.now()),
     held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
+    kept: deps.config.text("mail.smtp_url") === "",
     writing: input.fields !== undefined || story.resolvedAt === null,
     ends: story.kind === "maintenance" ? "Completed" : "Resolved",
     statuses: statusChoices(story.kind, fields.status),

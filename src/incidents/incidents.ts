@@ -6,7 +6,7 @@
 import { eq } from "drizzle-orm";
 import { announceUpdate, keepLettersOf } from "../announcements/announcements.ts";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import { findComponent, setStatuses } from "../components/components.ts";
+import { type Component, findComponent, setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
@@ -161,7 +161,7 @@ function writeUpdate(
     Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
 ): IncidentUpdate {
   const { pageId, now } = input;
-  const body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
+  const body = incidentText(input.body);
   const update = tx
     .insert(incidentUpdates)
     .values({
@@ -299,13 +299,13 @@ export function correctUpdate(
   return db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
     const update = findUpdate(tx, { incidentId: incident.id, id: input.updateId });
-    const change: Partial<IncidentUpdate> = { updatedAt: input.now };
-    if (input.displayAt !== undefined) change.displayAt = input.displayAt;
-    if (input.body !== undefined) {
-      change.body = requireLines(input.body, { field: "body", what: "a text", most: 25_000 });
-      if (change.body !== update.body) {
-        tx.insert(updateRevisions).values({ updateId: update.id, body: update.body, replacedAt: input.now }).run();
-      }
+    const body = input.body === undefined ? update.body : incidentText(input.body);
+    const displayAt = input.displayAt ?? update.displayAt;
+    // Whoever saves what stands there already has corrected nothing, and visitors shouldn't read that they did.
+    if (body === update.body && displayAt === update.displayAt) return update;
+    const change = { body, displayAt, updatedAt: input.now };
+    if (body !== update.body) {
+      tx.insert(updateRevisions).values({ updateId: update.id, body: update.body, replacedAt: input.now }).run();
     }
     tx.update(incidents).set({ updatedAt: input.now }).where(eq(incidents.id, incident.id)).run();
     recordDeed(tx, input.by, input.now, {
@@ -320,11 +320,15 @@ export function correctUpdate(
 
 /**
  * Takes an incident off the page with all its updates, for one that should never have been there. Letters that wait go to
- * nobody; the ledger keeps those that left.
+ * nobody; the ledger keeps those that left. `recover` sets its parts back as its end would have done: nothing is left that
+ * could.
  */
-export function deleteIncident(db: Db, input: Doing & { incidentId: string }): void {
+export function deleteIncident(db: Db, input: Doing & { incidentId: string; recover?: boolean }): void {
   db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
+    if (input.recover && !incident.backfilled) {
+      setStatuses(tx, { pageId: input.pageId, statuses: recoveryOf(tx, incident), now: input.now });
+    }
     keepLettersOf(tx, incident.id);
     tx.delete(incidents).where(eq(incidents.id, incident.id)).run();
     recordDeed(tx, input.by, input.now, {
@@ -351,6 +355,15 @@ export function recoveryOf(db: Db | Tx, incident: Incident): Record<string, Comp
   return recovery;
 }
 
+/** Its parts that would be set back to operational if it ended now. */
+export function troubledBy(db: Db | Tx, incident: Incident): Component[] {
+  const recovery = recoveryOf(db, incident);
+  return Object.keys(recovery)
+    .filter((id) => recovery[id] === "operational")
+    .map((id) => findComponent(db, { pageId: incident.pageId, id }))
+    .filter((component) => component.status !== "operational" && component.archivedAt === null);
+}
+
 export function requireIncidentStatus(kind: Incident["kind"], text: string): IncidentStatus {
   const status = incidentStatuses.find((known) => known === text);
   const fitting: readonly string[] = statusesOf[kind];
@@ -363,11 +376,15 @@ export function requireBody(body: string): string {
   if (body.trim() === "") {
     throw new UserError("invalid", "Write what is happening, for whom, and when you will say more.", { field: "body" });
   }
-  return body;
+  return incidentText(body);
 }
 
-function incidentName(text: string): string {
-  return requireText(text, { field: "name", what: "the incident a title", most: 255 });
+export function incidentName(text: string): string {
+  return requireText(text, { field: "name", what: "the incident a title", most: 255, called: "Title" });
+}
+
+function incidentText(text: string): string {
+  return requireLines(text, { field: "body", what: "a text", most: 25_000, called: "Text" });
 }
 
 /** @returns what is said; programs say "no" of ordinary incidents as well */

@@ -12,6 +12,8 @@ import type { Incident } from "./stories.ts";
 export type Fields = {
   /** Names this draft, so that pressing the button twice publishes once. */
   draft: string;
+  /** The newest update when the form was made. */
+  seen: string;
   name: string;
   body: string;
   status: string;
@@ -21,13 +23,14 @@ export type Fields = {
   recover: boolean;
 };
 
-export function freshFields(status: IncidentStatus): Fields {
-  return { draft: newId(), name: "", body: "", status, impact: "", chosen: {}, notify: true, recover: true };
+export function freshFields(status: IncidentStatus, seen = ""): Fields {
+  return { draft: newId(), seen, name: "", body: "", status, impact: "", chosen: {}, notify: true, recover: true };
 }
 
 export function fieldsIn(form: Form): Fields {
   return {
     draft: form.one("draft"),
+    seen: form.one("seen"),
     name: form.one("name"),
     body: form.one("body"),
     status: form.one("status"),
@@ -122,7 +125,15 @@ export function partChoices(db: Db, input: { pageId: string; chosen: Record<stri
   const groups = [{ id: null, name: "" }, ...listGroups(db, input.pageId)]
     .map(({ id, name }) => ({ name, parts: (others.get(id) ?? []).map(view) }))
     .filter((group) => group.parts.length > 0);
-  return { mine: components.filter((component) => mine.has(component.id)).map(view), groups };
+  return {
+    mine: components.filter((component) => mine.has(component.id)).map(view),
+    groups,
+    othersChosen: components.some(({ id }) => !mine.has(id) && (input.chosen[id] ?? "") !== ""),
+  };
+}
+
+export function partViews(list: Component[]) {
+  return list.map(({ name, status }) => ({ name, status, statusWord: statusWords[status] }));
 }
 
 function stays(status: ComponentStatus, isMine: boolean): string {

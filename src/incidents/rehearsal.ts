@@ -4,12 +4,12 @@
  */
 import { TransactionRollbackError } from "drizzle-orm";
 import { type Announcement, announcementOf } from "../announcements/announcements.ts";
-import { listComponents } from "../components/components.ts";
+import { type Component, listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { listPages } from "../pages/pages.ts";
 import { frontView } from "../statuspage/front.ts";
 import { readState } from "../statuspage/state.ts";
-import { openIncident } from "./incidents.ts";
+import { openIncident, troubledBy } from "./incidents.ts";
 import { type Incident, type IncidentUpdate, type Story, tellStory } from "./stories.ts";
 
 export type Rehearsal = {
@@ -20,6 +20,8 @@ export type Rehearsal = {
   /** What the page would say in large type. */
   headline: string;
   also: string;
+  /** Parts that it would leave in trouble although it is over, and that nothing else explains. */
+  left: Component[];
 };
 
 /**
@@ -58,7 +60,8 @@ export function rehearse(
       const story = tellStory(stage, { pageId: incident.pageId, id: incident.id });
       const { headline, also } = frontView(stage, readState(stage, incident.pageId), now);
       const shown = story.updates.find((one) => one.id === update.id) as Story["updates"][number];
-      seen = { story, update: shown, announcement: announcementOf(stage, update.id), headline, also };
+      const left = incident.resolvedAt === null || incident.backfilled ? [] : troubledBy(stage, incident);
+      seen = { story, update: shown, announcement: announcementOf(stage, update.id), headline, also, left };
       tx.rollback();
     });
   } catch (error) {

@@ -3,6 +3,7 @@
  * because they are looked at over shoulders; one letter's own page shows the whole address, because that is the question.
  */
 import { queueTestLetter } from "../announcements/letters.ts";
+import { type Subject, subjectsOf } from "../announcements/subjects.ts";
 import { recordDeed } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
@@ -32,13 +33,18 @@ export function mailAdmin(deps: Deps): Route[] {
   const { db, keys, clock } = deps;
   const desk = createDesk(deps);
 
-  const view = (c: Ctx, row: DeliveryDetail) => {
+  const subjects = (rows: { announcementId: number | null }[]) =>
+    subjectsOf(db, [...new Set(rows.flatMap((row) => row.announcementId ?? []))]);
+
+  const view = (c: Ctx, row: DeliveryDetail, subject: Subject | undefined) => {
     const zone = c.get("page").timeZone;
     const subscriber = row.subscriberSeq === null ? undefined : bySeq(db, row.subscriberSeq);
     const address = row.address ?? (subscriber && addressOf(keys, subscriber));
     return {
       id: row.id,
       kindWord: kindWords[row.kind],
+      about: subject?.about ?? kindWords[row.kind],
+      incidentId: subject?.incidentId,
       state: row.state,
       ...stateWords[row.state],
       attempts: row.attempts,
@@ -58,7 +64,10 @@ export function mailAdmin(deps: Deps): Route[] {
     const state = deliveryStates.find((known) => known === c.req.query("state"));
     const announcementId = number("announcement");
     const rows = listDeliveries(db, { pageId, state, announcementId, before: number("before"), limit: pageSize + 1 });
-    const shown = rows.slice(0, pageSize).map((row) => view(c, showDelivery(db, { keys, pageId, id: row.id })));
+    const about = subjects(rows);
+    const shown = rows
+      .slice(0, pageSize)
+      .map((row) => view(c, showDelivery(db, { keys, pageId, id: row.id }), about.get(row.announcementId ?? 0)));
     const filter = `${state ? `&state=${state}` : ""}${announcementId ? `&announcement=${announcementId}` : ""}`;
     const page = {
       title: "Mail",
@@ -67,6 +76,7 @@ export function mailAdmin(deps: Deps): Route[] {
       rows: shown,
       states: deliveryStates.map((value) => ({ value, words: stateWords[value].stateWord, chosen: value === state })),
       announcementId,
+      about: announcementId === undefined ? undefined : subjectsOf(db, [announcementId]).get(announcementId),
       filtered: state !== undefined || announcementId !== undefined,
       later: number("before") !== undefined,
       older: rows.length > pageSize ? `/admin/mail?before=${shown.at(-1)?.id}${filter}` : undefined,
@@ -86,7 +96,8 @@ export function mailAdmin(deps: Deps): Route[] {
       drop: ["queued", "deferred"].includes(row.state),
     };
     const title = `${kindWords[row.kind]}, number ${row.id}`;
-    return desk.page(c, "delivery", { ...view(c, row), title, can: may, letter, fault }, fault ? 422 : 200);
+    const about = subjects([row]).get(row.announcementId ?? 0);
+    return desk.page(c, "delivery", { ...view(c, row, about), title, can: may, letter, fault }, fault ? 422 : 200);
   };
 
   const change = (c: Ctx) => {

@@ -1,8 +1,9 @@
 /** What a member sees first: what is open, what waits for a decision, how the mail goes, how the parts are. */
 import { heldViews } from "../announcements/held.ts";
-import { listComponents } from "../components/components.ts";
+import { type Component, listComponents } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
-import { type Incident, listOpenIncidents, listUpcoming, tellStories } from "../incidents/stories.ts";
+import { lateness } from "../incidents/lateness.ts";
+import { listOpenIncidents, listUpcoming, type Story, tellStories } from "../incidents/stories.ts";
 import { countQueue } from "../mail/ledger.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { worstFirst } from "../statuspage/state.ts";
@@ -14,28 +15,38 @@ export function overview(deps: Deps, page: Page) {
   const { db } = deps;
   const components = listComponents(db, page.id);
   const names = new Map(components.map((component) => [component.id, component.name]));
-  const view = (list: Incident[]) =>
-    tellStories(db, list).map((story) => ({
+  const view = (stories: Story[]) =>
+    stories.map((story) => ({
       ...storyView(story, { zone: page.timeZone, names }),
+      late: lateness(story, deps.clock.now()),
       silent: duration(Math.max(0, deps.clock.now() - (story.updates[0]?.displayAt ?? story.startedAt))),
     }));
+  const open = tellStories(db, listOpenIncidents(db, page.id));
+  const concerned = new Set(open.flatMap((story) => story.componentIds));
   const troubled = components.filter((component) => component.status !== "operational");
   return {
     title: "Now",
-    headline: headline(listOpenIncidents(db, page.id).length, troubled.length),
-    open: view(worstFirst(listOpenIncidents(db, page.id))),
-    upcoming: view(listUpcoming(db, page.id)),
+    headline: headline(open, troubled.length),
+    open: view(worstFirst(open)),
+    upcoming: view(tellStories(db, listUpcoming(db, page.id))),
     held: heldViews(db, { pageId: page.id }),
     mail: mailSentence(deps, page.id),
     kept: deps.config.text("mail.smtp_url") === "",
     active: countSubscribers(db, page.id).active,
-    components: components.map(({ id, name, status }) => ({ id, name, status, statusWord: statusWords[status] })),
+    components: components.map(partView),
+    unexplained: troubled.filter((component) => !concerned.has(component.id)).map(partView),
     empty: components.length === 0,
   };
 }
 
-function headline(open: number, troubled: number): string {
-  if (open > 0) return open === 1 ? "One incident is open." : `${open} incidents are open.`;
+function partView({ id, name, status }: Component) {
+  return { id, name, status, statusWord: statusWords[status] };
+}
+
+function headline(open: Story[], troubled: number): string {
+  const incidents = open.filter((story) => story.kind === "incident").length;
+  if (incidents > 0) return incidents === 1 ? "One incident is open." : `${incidents} incidents are open.`;
+  if (open.length > 0) return "Maintenance is under way.";
   if (troubled > 0) return "No incident is open, but not every part is operational.";
   return "Nothing is open.";
 }

@@ -15,6 +15,11 @@ export function countActive(db: Db | Tx, pageId: string): { wholePage: number; p
   return { wholePage: of(true), parts: of(false) };
 }
 
+/** For each of these components, how many active subscribers chose it; whoever chose several counts at each. */
+export function countByChoice(db: Db | Tx, input: { pageId: string; componentIds: string[] }): Map<string, number> {
+  return new Map(input.componentIds.map((id) => [id, countChoosers(db, { pageId: input.pageId, componentIds: [id] })]));
+}
+
 /** Active subscribers who chose one of these components. */
 export function countChoosers(db: Db | Tx, input: { pageId: string; componentIds: string[] }): number {
   if (input.componentIds.length === 0) return 0;

@@ -8,7 +8,7 @@ import { UserError } from "../errors.ts";
 import { type Ctx, type Route, readForm, seeOther } from "../http.ts";
 import { networkOf } from "../network.ts";
 import { moment } from "../statuspage/words.ts";
-import { createDesk, faultOf, goOn } from "./desk.ts";
+import { createDesk, faultOf, goOn, pathAfterSignIn } from "./desk.ts";
 import { isSecure } from "./guard.ts";
 import {
   accountKey,
@@ -32,7 +32,7 @@ export function memberAdmin(deps: Deps): Route[] {
   const desk = createDesk(deps);
   const sessions = createSessions(deps);
 
-  const enter = async (c: Ctx, memberId: string, method: "link" | "password") => {
+  const enter = async (c: Ctx, memberId: string, method: "link" | "password", to?: string) => {
     // Whatever session this browser came with, perhaps slipped to it by somebody else, ends here.
     const earlier = await sessions.read({ cookies: c.req.header("cookie"), secure: isSecure(c) });
     sessions.end(earlier, isSecure(c));
@@ -40,12 +40,13 @@ export function memberAdmin(deps: Deps): Route[] {
     recordDeed(db, { kind: "member", id: memberId }, clock.now(), { action: "member.sign_in", detail: { method } });
     c.header("set-cookie", cookie);
     c.header("cache-control", "no-store");
-    return seeOther(c, "/admin");
+    return seeOther(c, pathAfterSignIn(to));
   };
 
   const signIn = async (c: Ctx) => {
     const form = await readForm(c);
     const address = form.one("email").trim();
+    const to = form.one("to");
     const account = `sign-in|account|${accountKey(keys, address)}`;
     const network = `sign-in|network|${networkOf(c.env.peer)}`;
     try {
@@ -54,7 +55,7 @@ export function memberAdmin(deps: Deps): Route[] {
     } catch (error) {
       const fault = faultOf(error);
       c.header("retry-after", String((error as UserError).retryAfterSeconds));
-      return desk.bare(c, "sign-in", { email: address, fault }, 429);
+      return desk.bare(c, "sign-in", { email: address, to, fault }, 429);
     }
     const member = findMemberByAddress(db, { address, keys });
     const stored = member && !member.suspended ? passwordOf(db, { memberId: member.id, keys }) : undefined;
@@ -62,11 +63,11 @@ export function memberAdmin(deps: Deps): Route[] {
     if (!member || !right) {
       recordDeed(db, { kind: "stranger" }, clock.now(), { action: "member.sign_in_failed" });
       const message = "That address and password don’t belong together.";
-      return desk.bare(c, "sign-in", { email: address, fault: { message, field: "password", at: {} } }, 422);
+      return desk.bare(c, "sign-in", { email: address, to, fault: { message, field: "password", at: {} } }, 422);
     }
     limits.give(network);
     limits.give(account);
-    return enter(c, member.id, "password");
+    return enter(c, member.id, "password", to);
   };
 
   const showEnter = (c: Ctx) => {
@@ -145,7 +146,12 @@ export function memberAdmin(deps: Deps): Route[] {
   const anyone = { who: "anyone" } as const;
   const member = { who: "member" } as const;
   return [
-    { method: "GET", path: "/admin/sign-in", enter: anyone, run: (c) => desk.bare(c, "sign-in", {}) },
+    {
+      method: "GET",
+      path: "/admin/sign-in",
+      enter: anyone,
+      run: (c) => desk.bare(c, "sign-in", { to: c.req.query("to") }),
+    },
     { method: "POST", path: "/admin/sign-in", enter: anyone, run: signIn },
     { method: "GET", path: "/admin/enter/:secret", enter: anyone, run: showEnter },
     {

@@ -22,9 +22,10 @@ const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
 
 const doneWords = {
   published: "Published. The page shows it now.",
+  unchanged: "Nothing was changed: the words are as they were.",
   corrected: "Corrected. The earlier words are kept, and nobody was told again.",
   changed: "Saved.",
-  deleted: "Deleted. The incident is off the page.",
+  deleted: "Deleted. It is off the page.",
   sent: "Released. The letters are on their way.",
   dropped: "Dropped. Nobody will be told by mail; the update stays on the page.",
   created: "Created.",
@@ -39,19 +40,20 @@ const doneWords = {
   reactivated: "Reactivated. Letters go to this address again.",
   retried: "Back in the queue; it is tried now.",
   removed: "Taken out of the queue. It will not be sent.",
-  tested: "The test letter was handed over. What became of it stands below.",
+  tested: "The test letter was written. What became of it stands below.",
   password: "Your password is set. Your other sessions were ended.",
   ended: "Ended. Whoever used that session must sign in again.",
 } as const;
 export type Done = keyof typeof doneWords;
 
 /** What went wrong in a form: the sentence, and the field that it belongs beside. */
-export type Fault = { message: string; field: string; at: Record<string, string> };
+export type Fault = { message: string; field: string; at: Record<string, string>; more?: FieldFault[] };
+type FieldFault = { message: string; field: string };
 
 export type Desk = {
-  page(c: Ctx, template: string, view: object, status?: 200 | 422 | 429): Response;
+  page(c: Ctx, template: string, view: object, status?: 200 | 409 | 422 | 429): Response;
   /** For doors without a session: no navigation, no token. */
-  bare(c: Ctx, template: string, view: object, status?: 200 | 422 | 429): Response;
+  bare(c: Ctx, template: string, view: object, status?: 200 | 409 | 422 | 429): Response;
   may(c: Ctx, role: Role): boolean;
 };
 
@@ -63,7 +65,7 @@ export function createDesk(deps: Deps): Desk {
     origin: c.get("host").origin,
     assets: { admin: deps.press.assetPath("admin") },
   });
-  const answer = (c: Ctx, template: string, view: object, status: 200 | 422 | 429) => {
+  const answer = (c: Ctx, template: string, view: object, status: 200 | 409 | 422 | 429) => {
     c.header("cache-control", "no-store");
     return c.html(deps.render(`admin/${template}`, view), status);
   };
@@ -105,6 +107,33 @@ export function faultOf(error: unknown): Fault {
   if (error.fault === "not_found" && !error.field) throw error;
   const field = error.field ?? "";
   return { message: error.message, field, at: field ? { [field]: error.message } : {} };
+}
+
+/** All that is wrong at once: what the checks find, in their order, and what was thrown. */
+export function faultsOf(error: unknown, checks: (() => unknown)[]): Fault {
+  const thrown = faultOf(error);
+  const found = checks.flatMap((check): FieldFault[] => {
+    try {
+      check();
+      return [];
+    } catch (wrong) {
+      const { message, field } = faultOf(wrong);
+      return [{ message, field }];
+    }
+  });
+  const [first = thrown, ...more] = found.some(({ field }) => field === thrown.field) ? found : [...found, thrown];
+  const at = Object.fromEntries([first, ...more].map(({ message, field }) => [field, message]));
+  return { message: first.message, field: first.field, at, more };
+}
+
+/** `to` is where to go on after signing in: a path of the admin and nothing else, whoever wrote the link. */
+export function pathAfterSignIn(to: string | undefined): string {
+  return to !== undefined && /^\/admin(\/[\w-]+)*$/.test(to) ? to : "/admin";
+}
+
+export function signInPath(to: string | undefined): string {
+  const path = pathAfterSignIn(to);
+  return path === "/admin" ? "/admin/sign-in" : `/admin/sign-in?to=${path}`;
 }
 
 export function goOn(c: Ctx, path: string, done: Done): Response {

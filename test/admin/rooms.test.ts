@@ -150,6 +150,28 @@ test("a kept letter is read in the admin, and its links lead on without a mail s
   await house.close();
 });
 
+test("the list of letters says what each is about, and leads to its incident", async () => {
+  const house = await openTestHouse();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/subscribers/new");
+  await paul.send("/admin/subscribers", { email: "ann@example.com", how: "vouched", agreed: "1", scope: "all" });
+  const update = { name: "Search <fails>", body: "We look.", status: "investigating", notify: "1", step: "publish" };
+  await paul.send("/admin/incidents", update);
+  await paul.send("/admin/mail", { email: "paul@example.com" });
+  await house.settle();
+  const [test, letter] = listDeliveries(house.deps.db, { pageId: house.page.id, limit: 2 });
+  const incident = /href="(\/admin\/incidents\/[a-z0-9]+)"/;
+  const list = await paul.open("/admin/mail");
+  assert.match(list.text, new RegExp(`href="/admin/mail/${letter?.id}">Investigating: Search &lt;fails&gt;`));
+  assert.match(list.text, new RegExp(`href="/admin/mail/${test?.id}">Test letter`));
+  const path = incident.exec(list.text)?.[1] ?? "";
+  assert.match((await paul.open(path)).text, /<h1>Search &lt;fails&gt;<\/h1>/);
+  const about = await paul.open(`/admin/mail?announcement=${letter?.announcementId}`);
+  assert.match(about.text, /<h2>Letters about “Investigating: Search &lt;fails&gt;”<\/h2>/);
+  assert.match((await paul.open(`/admin/mail/${letter?.id}`)).text, /<dt>About<\/dt><dd><a href="\/admin\/incidents/);
+  await house.close();
+});
+
 test("a test letter's sender sees at once what became of it", async () => {
   const house = await openTestHouse();
   const paul = await house.signIn(house.publisher);
@@ -159,6 +181,7 @@ test("a test letter's sender sees at once what became of it", async () => {
   assert.match(wrong.text, /id="email-error"/);
   const sent = await paul.send("/admin/mail", { email: "paul@example.com" });
   assert.match(sent.text, /Test letter: Kept/);
+  assert.doesNotMatch(sent.text, /handed over/, "nothing was handed to anybody");
   assert.match(sent.text, /This is a test letter from Acme/);
   await house.close();
 });

@@ -1,0 +1,79 @@
+/**
+ * What others did while a form lay open. A form names the newest update that it was made from; whoever publishes from an
+ * older one is first shown what was said since, because they might open again what somebody has just closed.
+ */
+import { findDeed } from "../audit/audit.ts";
+import type { Deps } from "../deps.ts";
+import { UserError } from "../errors.ts";
+import type { Page } from "../pages/pages.ts";
+import { markdownToHtml } from "../statuspage/markdown.ts";
+import { incidentWords, moment } from "../statuspage/words.ts";
+import { actorNames } from "../team/actors.ts";
+import { findIncident, type IncidentUpdate, type Story } from "./stories.ts";
+
+/** @throws UserError not_found, which says who took it off the page where somebody did */
+export function requireStanding(deps: Deps, input: { page: Page; id: string }): void {
+  const { page, id } = input;
+  try {
+    findIncident(deps.db, { pageId: page.id, id });
+    return;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+  }
+  const deed = findDeed(deps.db, { action: "incident.delete", subject: id });
+  if (deed?.pageId !== page.id) throw new UserError("not_found", "There is no such incident on this page.");
+  const at = moment(deed.at, page.timeZone).text;
+  throw new UserError("not_found", `This incident was deleted on ${at} by ${actorNames(deps).nameOf(deed)}.`);
+}
+
+/** By when it was written: the time that it shows may have been corrected. */
+export function newestUpdate(story: Story): string {
+  return byAge(story)[0]?.id ?? "";
+}
+
+/** Newest first. A form that names nothing was made by a program, which knows what it does. */
+export function updatesSince(story: Story, seen: string): Story["updates"] {
+  const updates = byAge(story);
+  const position = updates.findIndex((update) => update.id === seen);
+  return seen === "" ? [] : updates.slice(0, position === -1 ? updates.length : position);
+}
+
+export function sinceViews(deps: Deps, input: { story: Story; seen: string; zone: string }) {
+  const since = updatesSince(input.story, input.seen);
+  if (since.length === 0) return [];
+  const { nameOf } = actorNames(deps);
+  return since.map((update) => {
+    const deed = findDeed(deps.db, {
+      action: "incident.update",
+      subject: update.incidentId,
+      at: update.createdAt,
+      detail: { update: update.id },
+    });
+    return {
+      statusWord: incidentWords[update.status],
+      at: moment(update.createdAt, input.zone),
+      who: deed ? nameOf(deed) : "Somebody",
+      html: markdownToHtml(update.body),
+    };
+  });
+}
+
+/** The words that stand there now, and whose they are, when somebody else corrected them after the form was made. */
+export function correctedView(deps: Deps, input: { update: IncidentUpdate; zone: string }) {
+  const { update } = input;
+  const deed = findDeed(deps.db, {
+    action: "incident.correct",
+    subject: update.incidentId,
+    at: update.updatedAt,
+    detail: { update: update.id },
+  });
+  return {
+    at: moment(update.updatedAt, input.zone),
+    who: deed ? actorNames(deps).nameOf(deed) : "Somebody",
+    html: markdownToHtml(update.body),
+  };
+}
+
+function byAge(story: Story): Story["updates"] {
+  return story.updates.toSorted((a, b) => b.createdAt - a.createdAt);
+}

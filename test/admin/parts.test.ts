@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { changeComponent, findComponent } from "../../src/components/components.ts";
+import { openIncident } from "../../src/incidents/incidents.ts";
+import type { ComponentStatus } from "../../src/schema.ts";
+import { type House, openTestHouse } from "../support/house.ts";
+
+function open(house: House, components: Record<string, ComponentStatus>, name = "Payments fail"): string {
+  const { incident } = openIncident(house.deps.db, {
+    pageId: house.page.id,
+    name,
+    body: "Two banks refuse cards.",
+    components,
+    notify: false,
+    burstFactor: 3,
+    now: house.deps.clock.now(),
+    by: { kind: "system" },
+  });
+  return `/admin/incidents/${incident.id}`;
+}
+const statusOf = (house: House, id: string) => findComponent(house.deps.db, { pageId: house.page.id, id }).status;
+
+test("deleting an open incident offers to set its parts back, and leaves what another incident holds", async () => {
+  const house = await openTestHouse();
+  const { Checkout, Search, API } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  const path = open(house, { [Checkout]: "major_outage", [Search]: "partial_outage" });
+  open(house, { [Search]: "partial_outage", [API]: "major_outage" }, "Search fails");
+  const asked = await paul.open(`${path}/delete`);
+  assert.match(asked.text, /name="recover" value="1" checked/);
+  assert.match(asked.text, /Set Checkout back to Operational/);
+  assert.match(asked.text, /Checkout: Major outage/);
+  assert.match(asked.text, /keep their status:[\s\S]*Search: [\s\S]*Partial outage/);
+  await paul.send(`${path}/delete`, { recover: "1" });
+  assert.equal(statusOf(house, Checkout), "operational");
+  assert.equal(statusOf(house, Search), "partial_outage");
+  assert.equal(statusOf(house, API), "major_outage");
+  await house.close();
+});
+
+test("whoever deletes an open incident may leave its parts as they are; then the first page lists them", async () => {
+  const house = await openTestHouse();
+  const paul = await house.signIn(house.publisher);
+  const path = open(house, { [house.parts.Checkout]: "major_outage" });
+  assert.doesNotMatch((await paul.open("/admin")).text, /no open incident says why/);
+  await paul.open(path);
+  await paul.send(`${path}/delete`, {});
+  assert.equal(statusOf(house, house.parts.Checkout), "major_outage");
+  assert.match((await paul.open("/admin")).text, /no open incident says why[\s\S]*Checkout[\s\S]*Major outage/);
+  await house.close();
+});
+
+test("the review warns of parts that would stay in trouble when an incident is over", async () => {
+  const house = await openTestHouse();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  const draft = { draft: "a", name: "Payments failed", body: "It was short.", status: "resolved", step: "preview" };
+  const direct = await paul.send("/admin/incidents", { ...draft, [`part[${house.parts.Checkout}]`]: "major_outage" });
+  assert.match(direct.text, /It says Resolved, but Checkout stays at Major outage/);
+  const whole = await paul.send("/admin/incidents", { ...draft, [`part[${house.parts.Checkout}]`]: "operational" });
+  assert.doesNotMatch(whole.text, /stays at/);
+
+  const path = open(house, { [house.parts.Search]: "partial_outage" });
+  const end = { draft: "b", status: "resolved", body: "It works.", step: "preview" };
+  assert.match((await paul.send(`${path}/updates`, end)).text, /Search stays at Partial outage/);
+  assert.doesNotMatch((await paul.send(`${path}/updates`, { ...end, recover: "1" })).text, /stays at/);
+  await house.close();
+});
+
+test("the first page lists a part that no open incident concerns, even while another incident is open", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  open(house, { [house.parts.Search]: "partial_outage" });
+  const by = { kind: "system" } as const;
+  changeComponent(db, {
+    pageId: house.page.id,
+    id: house.parts.API,
+    status: "degraded_performance",
+    now: clock.now(),
+    by,
+  });
+  const owner = await house.signIn(house.owner);
+  const [, section = ""] =
+    /no open incident says why([\s\S]*?)<\/section>/.exec((await owner.open("/admin")).text) ?? [];
+  assert.match(section, /API<\/a>[\s\S]*Degraded/);
+  assert.doesNotMatch(section, /Search/);
+  await house.close();
+});

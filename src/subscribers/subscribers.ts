@@ -59,8 +59,9 @@ export function requestSubscription(
     if (!mayConfirm(tx, { ...input, addressIndex })) {
       subscribeNobody(tx, { ...input, address });
       // The letter that is out confirms what was asked for last; its page says what that is.
-      if (known?.state === "unconfirmed") reopen(tx, known, { ...input, address });
-      return;
+      if (known?.state !== "unconfirmed") return;
+      tx.update(subscribers).set({ wholePage: input.wish.wholePage }).where(eq(subscribers.seq, known.seq)).run();
+      return chooseComponents(tx, known.seq, input.wish);
     }
     const seq = known
       ? reopen(tx, known, { ...input, address })

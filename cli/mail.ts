@@ -106,6 +106,7 @@ function serverWords(server: Json): string {
   if (server.outcome === "not_configured")
     return "No mail server is set (mail.smtp_url), so the letter is kept and can be read here.";
   if (server.outcome !== "reached") {
+    if (server.reply.startsWith("The mail server")) return server.reply;
     return `${/^\d{3}[ -]/.test(server.reply) ? "The mail server refuses us" : "The mail server can't be had"}: ${server.reply}`;
   }
   const tls = server.verified ? "over verified TLS" : "over TLS (on this machine, so its certificate isn't checked)";

@@ -1,6 +1,8 @@
 /** `candor snapshot`: the whole database in one encrypted file, while it is in use. */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { UserError } from "../src/errors.ts";
 import { enterHouse, type Shared } from "./house.ts";
 import { note, print, printAs } from "./print.ts";
 
@@ -28,6 +30,12 @@ async function take(file: string | undefined, options: Shared): Promise<void> {
   // The server's working folder isn't ours.
   const body = file === undefined ? {} : { file: resolve(file) };
   const made = await enterHouse(options, (house) => house.call("POST", "/v1/snapshots", body));
+  if (!existsSync(made.file)) {
+    throw new UserError(
+      "conflict",
+      `The server wrote ${made.file}, but it can't be seen from here: the server has a folder of its own under that name (systemd's PrivateTmp, a container). Name one that both see.`,
+    );
+  }
   if (options.json) return printAs(options, made, () => "");
   print(made.file);
   note(`${(made.bytes / 1e6).toFixed(1)} MB, with its keyring in ${made.keyring}.`);

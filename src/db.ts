@@ -12,6 +12,7 @@ import type { Clock } from "./clock.ts";
 import type { Keys } from "./crypto/keyring.ts";
 import { nativeAddon, migrations as ownMigrations } from "./embedded.ts";
 import { isDiskFull, UserError } from "./errors.ts";
+import { giveToOwner } from "./ownership.ts";
 import * as schema from "./schema.ts";
 
 export type Db = BetterSQLite3Database<typeof schema> & { $client: Database.Database };
@@ -53,6 +54,8 @@ export function openStore(input: {
     try {
       // SQLite gives the log and its index the mode of the database.
       for (const path of where ? [file, `${file}-wal`, `${file}-shm`] : []) closeToOthers(path);
+      // To these SQLite gives the database's owner too.
+      if (where) giveToOwner(where, file);
       // The encrypting build takes no key for a database in memory, which leaves nothing on disk either.
       if (where) unlock(client, secret, file);
       client.pragma("journal_mode=WAL", { simple: true });
@@ -126,6 +129,7 @@ function takeLock(where: string): () => void {
   try {
     // Whoever may read the file may lock it, and keep us from starting.
     closeToOthers(join(where, "lock"));
+    giveToOwner(where, join(where, "lock"));
     lock.pragma("journal_mode=MEMORY", { simple: true });
     lock.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -243,6 +247,7 @@ function snapshotBefore(where: string, snapshot: (file: string) => void, from: n
   const file = join(folder, `before-migration-${from}-${at}.db`);
   rmSync(file, { force: true });
   snapshot(file);
+  giveToOwner(where, file);
 }
 
 function asUserError(error: unknown, file: string): unknown {

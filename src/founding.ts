@@ -13,6 +13,7 @@ import type { Db } from "./db.ts";
 import type { Deps } from "./deps.ts";
 import { isDiskFull, UserError } from "./errors.ts";
 import { requireAddress } from "./mail/address.ts";
+import { giveToOwner } from "./ownership.ts";
 import { addHost, createPage, listHosts, type Page, requireOrigin, requireTimeZone } from "./pages/pages.ts";
 import { hosts } from "./schema.ts";
 import { createMember, type Member } from "./team/members.ts";
@@ -55,7 +56,9 @@ export function prepareKeys(input: BootOptions & { now: number }): Buffer {
   const kek = existsSync(keyFile)
     ? readKeyFile(keyFile, guarded)
     : writing(keyFile, keyAdvice, () => createKeyFile(keyFile));
-  writing(data, "Name another folder with --data.", () => createKeyring(join(data, "keyring.json"), kek, input.now));
+  const keyring = join(data, "keyring.json");
+  writing(data, "Name another folder with --data.", () => createKeyring(keyring, kek, input.now));
+  giveToOwner(data, keyring);
   return kek;
 }
 

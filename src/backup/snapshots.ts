@@ -19,6 +19,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { writeFileDurably } from "../crypto/durable.ts";
 import type { Store } from "../db.ts";
 import { isDiskFull, UserError } from "../errors.ts";
+import { giveToOwner } from "../ownership.ts";
 
 export type Snapshot = { file: string; keyring: string; bytes: number };
 
@@ -53,6 +54,7 @@ export function takeSnapshot(input: {
     writeFileDurably(keyring, text, { mode: 0o600, overwrite: false });
     keyringWritten = true;
     renameSync(draft, file);
+    for (const path of [file, keyring]) giveToOwner(dataFolder, path);
     if (process.platform !== "win32") sync(dirname(file), "r");
     return { file, keyring, bytes: statSync(file).size };
   } catch (error) {

@@ -34,12 +34,14 @@ export type MailerState = { queued: number; paused: string | undefined; retryAt:
 export type Mailer = {
   /** Call after a transaction that queued something, and when a mail setting changed. */
   wake(): void;
+  /** The same for a person who knows more than we do: a mail server that couldn't be had is tried at once. */
+  tryNow(): void;
   /** Resolves when nothing that is due can be sent now: all went, or the mail server can't be had. */
   idle(): Promise<void>;
   /** Lets letters under way finish (10 s at most), records them, and gives back the rest. */
   stop(): Promise<void>;
   state(): MailerState;
-  /** Connects and signs in, sends nothing. */
+  /** Connects and signs in, sends nothing. Where that works, what waits for the server goes too. */
   check(): Promise<RelayCheck | { outcome: "not_configured" }>;
 };
 
@@ -291,8 +293,12 @@ export function createMailer(input: {
     dry = false;
     again();
   };
-  return {
+  const mailer: Mailer = {
     wake,
+    tryNow: () => {
+      pause = undefined;
+      mailer.wake();
+    },
     idle: () => {
       if (stopping) return Promise.resolve();
       wake();
@@ -319,7 +325,11 @@ export function createMailer(input: {
     },
     check: async () => {
       const relay = readRelay(config);
-      return relay ? checkRelay(relay) : { outcome: "not_configured" };
+      if (!relay) return { outcome: "not_configured" };
+      const seen = await checkRelay(relay);
+      if (seen.outcome === "reached") mailer.tryNow();
+      return seen;
     },
   };
+  return mailer;
 }

@@ -50,6 +50,9 @@ export function isRecipientGone(bounce: { code: string | undefined; atRecipient:
 export function plainWords(given: unknown): string {
   const fault = given as SmtpFault;
   const words = typeof given === "string" ? given : (fault.response ?? fault.message ?? String(given));
+  // RFC 3207: asked for TLS, a server that doesn't know it answers like to any unknown command.
+  if (fault.code === "ETLS" && fault.command === "STARTTLS" && (fault.responseCode ?? 0) >= 500)
+    return "The mail server offers no TLS; set mail.tls to optional if letters may go to it in clear.";
   // OpenSSL's words for plain text where it expected a handshake.
   if (fault.response === undefined && words.includes("wrong version number"))
     return "The mail server speaks no TLS on this port. smtp:// begins in clear and changes to TLS; smtps:// is for a port like 465.";

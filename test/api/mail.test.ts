@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { addSubscriber } from "../../src/subscribers/subscribers.ts";
+import { startMailServer } from "../mail/mail-server.ts";
 import { type House, monday, openTestHouse } from "../support/house.ts";
 
 let house: House;
@@ -62,6 +63,28 @@ test("a mail server that can't be had is told in its words, without waiting", as
   assert.equal((await ask("GET", `/mail/${letter.id}`)).json().state, "kept");
   const deeds = (await house.operate("GET", "/v1/audit?limit=20")).json().map((deed: any) => deed.action);
   for (const action of ["mail.test", "mail.drop", "mail.retry"]) assert.ok(deeds.includes(action), action);
+});
+
+test("after an outage a test letter that is taken ends the pause, and so does a letter that is tried again", async (t) => {
+  const away = await startMailServer(t);
+  await away.stop();
+  await house.operate("PUT", "/v1/settings/mail.smtp_url", { value: `smtp://127.0.0.1:${away.port}` });
+  const { letter: waiting } = (await ask("POST", "/mail/test", { email: "me@example.com" })).json();
+  assert.ok((await ask("GET", "/mail/queue")).json().paused);
+  const back = await startMailServer(t, { port: away.port });
+  const { server, paused, letter } = (await ask("POST", "/mail/test", { email: "you@example.com" })).json();
+  assert.deepEqual([server.outcome, paused, letter.state], ["reached", null, "sent"]);
+  await house.settle();
+  assert.equal((await ask("GET", `/mail/${waiting.id}`)).json().state, "sent");
+
+  await back.stop();
+  const { letter: again } = (await ask("POST", "/mail/test", { email: "me@example.com" })).json();
+  const third = await startMailServer(t, { port: away.port });
+  assert.equal((await ask("POST", `/mail/${again.id}/retry`)).status, 200);
+  await house.settle();
+  assert.equal(third.received.length, 1);
+  assert.equal((await ask("GET", "/mail/queue")).json().paused, null);
+  await house.operate("DELETE", "/v1/settings/mail.smtp_url");
 });
 
 test("letters are listed newest first, chosen by state, in slices", async () => {

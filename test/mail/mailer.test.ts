@@ -101,6 +101,34 @@ describe("The mailer", () => {
     assert.deepEqual(mailer.state(), { queued: 0, paused: undefined, retryAt: undefined });
   });
 
+  it("goes on at once when the server is seen to be back, or a person says to try", async (t) => {
+    const first = await startMailServer(t);
+    await first.stop();
+    const house = openMailHouse(t);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${first.port}`);
+    house.queue("a@example.com");
+    const mailer = house.open();
+    await mailer.idle();
+    mailer.tryNow();
+    await mailer.idle();
+    assert.match(mailer.state().paused ?? "", /ECONNREFUSED/);
+    assert.equal((await mailer.check()).outcome, "unreachable");
+    assert.match(mailer.state().paused ?? "", /ECONNREFUSED/, "a look that fails ends no pause");
+
+    const second = await startMailServer(t, { port: first.port });
+    assert.equal((await mailer.check()).outcome, "reached");
+    await mailer.idle();
+    assert.equal(second.received.length, 1);
+    await second.stop();
+    house.queue("b@example.com");
+    await mailer.idle();
+    const third = await startMailServer(t, { port: first.port });
+    mailer.tryNow();
+    await mailer.idle();
+    assert.equal(third.received.length, 1);
+    assert.equal(mailer.state().paused, undefined);
+  });
+
   it("takes up a changed setting at once, also from a pause", async (t) => {
     const server = await startMailServer(t);
     const house = openMailHouse(t);

@@ -194,6 +194,7 @@ describe("TLS to the mail server", () => {
     const server = await startMailServer(t);
     const result = await createPool(elsewhere(server.port)).send(envelope, letter);
     assert.equal(result.outcome, "unreachable");
+    assert.match(result.reply, /offers no TLS; set mail\.tls to optional if/);
     assert.deepEqual(server.received, []);
   });
 

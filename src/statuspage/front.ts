@@ -11,6 +11,8 @@ import { duration, formatTime, frame, moment, nameList, statusWords } from "./wo
 const pastDays = 7;
 /** Of an open incident; the rest is on its own page. */
 const shownUpdates = 3;
+/** Letters of several names in the headline: two or three of its lines on a phone. */
+const mostSaid = 48;
 
 export function frontView(db: Db, state: PageState, now: number) {
   const { page, origin } = state;
@@ -125,7 +127,9 @@ function say(
     degraded_performance: "degraded",
     under_maintenance: "under maintenance",
   };
-  return `${nameList(names, "components")} ${is} ${words[status]}.`;
+  const isLong = names.length > 1 && names.join(", ").length > mostSaid;
+  const who = isLong ? `${names.length} components` : nameList(names, "components");
+  return `${who} ${is} ${words[status]}.`;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
 import type { ComponentStatus, Impact } from "../schema.ts";
-import { type Day, dateOf, drawDays, lastDays, readChanges, startOfDay, worstOf } from "./days.ts";
+import { type Day, dateOf, dayCount, drawDays, lastDays, readChanges, type Span, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
 import { type PageState, worstFirst } from "./state.ts";
 import { duration, formatTime, frame, moment, nameList, statusWords } from "./words.ts";
@@ -11,6 +11,8 @@ import { duration, formatTime, frame, moment, nameList, statusWords } from "./wo
 const pastDays = 7;
 /** Of an open incident; the rest is on its own page. */
 const shownUpdates = 3;
+/** Letters of several names in the headline: two or three of its lines on a phone. */
+const mostSaid = 48;
 
 export function frontView(db: Db, state: PageState, now: number) {
   const { page, origin } = state;
@@ -50,6 +52,7 @@ export function frontView(db: Db, state: PageState, now: number) {
       };
     }),
   ].filter((group) => group.components.length > 0);
+  const strips = groups.flatMap((group) => group.components.flatMap((component) => component.days ?? []));
   const { headline, also } = sentence(state);
   return {
     ...frame(page, origin),
@@ -65,6 +68,7 @@ export function frontView(db: Db, state: PageState, now: number) {
     }),
     upcoming: state.upcoming.map((story) => storyView(story, { zone, names })),
     groups,
+    legend: legendOf(strips, span),
     past: pastView(db, state, { now, names }),
   };
 }
@@ -123,7 +127,9 @@ function say(
     degraded_performance: "degraded",
     under_maintenance: "under maintenance",
   };
-  return `${nameList(names, "components")} ${is} ${words[status]}.`;
+  const isLong = names.length > 1 && names.join(", ").length > mostSaid;
+  const who = isLong ? `${names.length} components` : nameList(names, "components");
+  return `${who} ${is} ${words[status]}.`;
 }
 
 /**
@@ -146,21 +152,41 @@ function strip(days: Day[]) {
         `${paths.get(day.worst as string) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`,
       );
   });
-  const troubled = days.filter((day) => day.worst && day.worst !== "operational");
-  const said = troubled.map((day) => {
-    return `${day.label}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
-  });
   const known = days.findIndex((day) => day.worst !== undefined);
   const from = known < 0 ? days.length * 5 : known * 5;
   return {
     from,
     width: days.length * 5 - from,
     paths: [...paths].map(([kind, d]) => ({ kind, d })),
-    said:
-      said.length === 0
-        ? "No trouble in the last 90 days."
-        : `Trouble on ${said.length} of the last 90 days. ${said.join("; ")}.`,
+    said: sayDays(days, known),
   };
+}
+
+/** The strip in words. `known` is the first day of which something is known. */
+function sayDays(days: Day[], known: number): string {
+  const marked = days.filter((day) => day.worst && day.worst !== "operational");
+  const planned = marked.filter((day) => day.worst === "under_maintenance").length;
+  const broken = marked.length - planned;
+  const count = (number: number) => `${number} ${number === 1 ? "day" : "days"}`;
+  const trouble = broken === 0 ? "No trouble" : `Trouble on ${count(broken)}`;
+  const maintenance = planned === 0 ? "" : `, and maintenance on ${count(planned)}`;
+  const comma = maintenance === "" ? "" : ",";
+  const said = [`${trouble}${maintenance}${known === 0 ? `${comma} in the last ${dayCount} days` : ""}.`];
+  const each = marked.map((day) => {
+    return `${day.label}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
+  });
+  if (each.length > 0) said.push(`${each.join("; ")}.`);
+  const first = days[known];
+  if (first && known > 0) said.push(`The history begins ${first === days.at(-1) ? "today" : `on ${first.label}`}.`);
+  return said.join(" ");
+}
+
+/** What stands at the left of the strips: where every history is shorter than the strip, the day on which the longest begins. */
+function legendOf(strips: { from: number }[], span: Span): { from: string } | undefined {
+  if (strips.length === 0) return undefined;
+  const first = Math.min(...strips.map((one) => one.from / 5));
+  if (first === 0) return { from: `${dayCount} days ago` };
+  return { from: first >= dayCount - 1 ? "History since today" : `History since ${span.labels[first]}` };
 }
 
 /** The last days one by one, quiet ones too: a visitor sees that nothing is left out. */

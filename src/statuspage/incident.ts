@@ -18,7 +18,6 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
     impactWord: impactWords[story.impact],
     status: story.status,
     statusWord: incidentWords[story.status],
-    planned: story.status === "scheduled",
     over: story.resolvedAt !== null,
     started: moment(story.startedAt, zone),
     scheduledFor: story.scheduledFor && moment(story.scheduledFor, zone),

@@ -162,7 +162,7 @@ test("the letter, the page and the API name the parts in the page's order, and t
   assert.deepEqual(inOrder(letter.text, /^- (\w+): Partial outage$/gm), names);
   assert.deepEqual(inOrder(letter.html, /<li>(\w+): Partial outage<\/li>/g), names);
   for (const path of ["/", `/incidents/${incident.id}`])
-    assert.deepEqual(inOrder((await house.visit(path)).text, /<span>(\w+): <svg/g), names, path);
+    assert.deepEqual(inOrder((await house.visit(path)).text, /<span>(\w+): <span class="status">/g), names, path);
   const { incidents } = (await house.visit("/api/v2/summary.json")).json();
   assert.deepEqual(
     incidents[0].incident_updates[0].affected_components.map((row: { name: string }) => row.name),

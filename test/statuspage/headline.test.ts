@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { archiveComponent } from "../../src/components/components.ts";
+import { archiveComponent, createComponent } from "../../src/components/components.ts";
 import { type OpenIncident, openIncident, type PostUpdate, postUpdate } from "../../src/incidents/incidents.ts";
 import { type House, monday, openTestHouse } from "../support/house.ts";
 
@@ -88,5 +88,26 @@ test("a page that lists no part shows no tick, and an open incident all the same
   assert.deepEqual(await says(house), { headline: "Nothing is reported.", also: "", icon: undefined, status: clear });
   open(house, {});
   assert.equal((await says(house)).headline, "We are looking into a problem.");
+  await house.close();
+});
+
+test("long names are counted instead of filling the screen, one alone is said however long it is", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  const names = ["Customer identity and access management", "Object storage in Frankfurt", "Realtime message delivery"];
+  const ids = names.map((name) => createComponent(db, { pageId: house.page.id, name, now: clock.now(), by }).id);
+  const [first, second, third] = ids as [string, string, string];
+  open(house, { components: { [first]: "major_outage" } });
+  assert.equal((await says(house)).headline, "Customer identity and access management is down.");
+  open(house, { components: { [second]: "major_outage", [third]: "major_outage" } });
+  assert.equal((await says(house)).headline, "3 components are down.");
+  await house.close();
+});
+
+test("short names are said up to three", async () => {
+  const house = await openTestHouse();
+  const { API, Checkout, Search } = house.parts;
+  open(house, { components: { [API]: "partial_outage", [Checkout]: "partial_outage", [Search]: "partial_outage" } });
+  assert.equal((await says(house)).headline, "API, Checkout and Search are partly down.");
   await house.close();
 });

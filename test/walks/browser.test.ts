@@ -77,7 +77,7 @@ for (const scripts of [true, false]) {
       await admin.getByLabel("API").selectOption("major_outage");
       await admin.getByRole("button", { name: /review|preview/i }).click();
       await look(admin);
-      assert.match((await admin.locator("main").textContent()) ?? "", /1 person/);
+      assert.match((await admin.locator("main").textContent()) ?? "", /1 letter will be written, kept here/);
       assert.match((await admin.locator("main").textContent()) ?? "", /Investigating: Sign-in fails \(API\)/);
       await admin.getByRole("button", { name: /publish/i }).click();
       await look(admin);

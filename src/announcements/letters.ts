@@ -113,24 +113,33 @@ function composeUpdate(room: Room, announcementId: number): Ready {
   return { form, incidentId: row.incidentId, from: sender.from.address, origin };
 }
 
-/** A confirmation link is made when the letter leaves, so that it stands nowhere before. */
+/**
+ * A confirmation link is made when the letter leaves, so that it stands nowhere before. Who asked although they are
+ * subscribed, perhaps because they lost their link, is sent it.
+ */
 function prepareConfirmation(room: Room, delivery: ClaimedDelivery): PreparedLetter {
   const { db, keys, render, clock } = room;
   const subscriber = bySeq(db, delivery.subscriberSeq as number);
   const waits = subscriber && ["unconfirmed", "quarantined"].includes(subscriber.state);
-  if (!waits || !subscriber.address || clock.now() - (subscriber.confirmationSentAt ?? 0) > confirmationLifeMs) {
+  const isLate = clock.now() - (subscriber?.confirmationSentAt ?? 0) > confirmationLifeMs;
+  const already = subscriber?.state === "active" && delivery.createdAt >= (subscriber.confirmedAt ?? 0);
+  if (!subscriber?.address || !(already || (waits && !isLate))) {
     return { outcome: "suppressed", reason: "No longer waiting for confirmation." };
   }
   const page = findPage(db, delivery.pageId);
   const origin = originOf(db, page.id);
-  const view = { pageName: page.name, origin, confirmLink: confirmToken };
+  const view = { pageName: page.name, origin, confirmLink: confirmToken, manageLink: manageMark };
+  const name = already ? "already" : "confirmation";
   const letter: WrittenLetter = {
-    subject: `Confirm your subscription to ${page.name}`,
-    text: render("mail/confirmation.txt", view),
-    html: render("mail/confirmation.html", view),
+    subject: already ? `You are subscribed to ${page.name}` : `Confirm your subscription to ${page.name}`,
+    text: render(`mail/${name}.txt`, view),
+    html: render(`mail/${name}.html`, view),
   };
+  const link = already
+    ? { manage: `${origin}/subscription/${manageToken(keys, subscriber.id)}` }
+    : { confirm: `${origin}/subscribe/confirm/${confirmationToken(keys, subscriber)}` };
   const sender = senderOf(room.config, page, origin);
-  const form = composeLetter({ ...sender, ...letter, date: clock.now(), links: ["confirm"] });
+  const form = composeLetter({ ...sender, ...letter, date: clock.now(), links: [already ? "manage" : "confirm"] });
   const to = unseal(keys, { column: "subscribers.address", row: subscriber.id }, subscriber.address);
   return {
     outcome: "send",
@@ -139,7 +148,7 @@ function prepareConfirmation(room: Room, delivery: ClaimedDelivery): PreparedLet
       form.splice({
         address: to,
         messageId: messageId(keys, `confirm|${delivery.id}`, sender.from.address),
-        links: { confirm: `${origin}/subscribe/confirm/${confirmationToken(keys, subscriber)}` },
+        links: link,
       }),
   };
 }

@@ -2,7 +2,7 @@
  * Subscribers: people who asked to be told. What the room promises:
  * - nobody is active without having confirmed by a click on a page (or an operator or token vouching for them);
  * - asking twice, or for an address that is known, paused or has left, looks the same to the asker;
- * - an address is sent one confirmation a day and three in ninety days, whoever asks;
+ * - an address is sent one confirmation a day and three in ninety days, whoever asks, and one that is active as many links;
  * - whoever leaves is forgotten: the address goes, only its blind index stays.
  * Links carry a MAC of the subscriber's id, so no secret of theirs is stored.
  */
@@ -42,7 +42,7 @@ export type Wish = { wholePage: boolean; componentIds: string[] };
 
 /**
  * A visitor asks to subscribe. Answers nothing, because the answer must not depend on whether the address is known.
- * Queues a confirmation letter unless the address is active already or has had its share of letters.
+ * Queues a confirmation letter, or one that says that the address is active already, unless it has had its share of letters.
  *
  * @throws UserError for an address, component or choice that can't be
  */
@@ -55,7 +55,13 @@ export function requestSubscription(
   db.transaction((tx) => {
     const addressIndex = indexAddress(input.keys, address);
     const known = byIndex(tx, input.pageId, addressIndex);
-    if (known && ["active", "paused"].includes(known.state)) return subscribeNobody(tx, { ...input, address });
+    if (known && ["active", "paused"].includes(known.state)) {
+      subscribeNobody(tx, { ...input, address });
+      // Their links stand in their letters only, and may be lost.
+      if (known.state === "active" && mayConfirm(tx, { ...input, addressIndex }))
+        queueConfirmation(tx, { pageId: input.pageId, seq: known.seq, now: input.now });
+      return;
+    }
     if (!mayConfirm(tx, { ...input, addressIndex })) {
       subscribeNobody(tx, { ...input, address });
       // The letter that is out confirms what was asked for last; its page says what that is.

@@ -93,7 +93,7 @@ test("whoever asks for a known, an unknown or a departed address sees the same",
   assert.equal(new Set(answers).size, 1);
   await house.settle();
   const letters = house.deps.db.select().from(deliveries).all();
-  assert.equal(letters.length, 2, "an active address gets no second confirmation");
+  assert.equal(letters.length, 3, "one of them tells the active address that it is active");
   await house.close();
 });
 
@@ -113,6 +113,25 @@ test("who asks twice before confirming gets what they asked for last, and the pa
   const again = (await house.visit(link)).text;
   assert.match(again, /You are subscribed/);
   assert.match(again, /href="\/subscription\//);
+  await house.close();
+});
+
+test("who is subscribed and asks again is sent the link to change it or to leave, once a day and three times at most", async () => {
+  const house = await openTestHouse();
+  await subscribe(house, "frank@example.com");
+  await house.stranger().send(await confirmationLink(house), {});
+  for (let times = 0; times < 5; times++) {
+    for (let asks = 0; asks < 3; asks++) await subscribe(house, "frank@example.com", { scope: "some", components: [] });
+    for (let asks = 0; asks < 3; asks++) await subscribe(house, "frank@example.com");
+    await house.settle();
+    house.pass(day + 1);
+  }
+  assert.equal(house.deps.db.select().from(deliveries).all().length, 1 + 3);
+  const letter = await openLetter(house);
+  assert.equal(letter.subject, "You are subscribed to Acme");
+  const link = linksIn(letter).find((one) => one.includes("/subscription/")) as string;
+  assert.match((await house.visit(link)).text, /frank@example\.com/);
+  assert.deepEqual(stateOf(house), ["active"]);
   await house.close();
 });
 

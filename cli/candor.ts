@@ -75,7 +75,6 @@ function listCommands(): Command {
     .option("--page <id>", "the page that is meant, where there are several; default: the first")
     .option("--json", "print JSON for programs")
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: (text, write) => write(inOneLine(text)) })
     .exitOverride();
 
   program.commandsGroup("Set up and run:");
@@ -118,16 +117,23 @@ A first page, from nothing:
   $ candor init
   $ candor serve`,
   );
+  pointToHelp(program, "candor");
   return program;
 }
 
+/** A mistake in a command's words is answered with that command's help, not with the whole program's. */
+function pointToHelp(command: Command, name: string): void {
+  command.configureOutput({ outputError: (text, write) => write(inOneLine(text, name)) });
+  for (const below of command.commands) pointToHelp(below, `${name} ${below.name()}`);
+}
+
 /** "error: unknown command 'incdent'\n(Did you mean incident?)" as one sentence that begins like one. */
-function inOneLine(text: string): string {
+function inOneLine(text: string, command: string): string {
   const words = text
     .trim()
     .replace(/^error: /, "")
     .replaceAll(/\s*\n\s*/g, " ");
   const hint = /^(.*?)\.? \((Did you mean .*)\)$/.exec(words);
-  const sentence = hint ? `${hint[1]}. ${hint[2]}` : `${words.replace(/\.$/, "")}. See candor --help.`;
+  const sentence = hint ? `${hint[1]}. ${hint[2]}` : `${words.replace(/\.$/, "")}. See ${command} --help.`;
   return `${sentence.charAt(0).toUpperCase()}${sentence.slice(1)}\n`;
 }

@@ -129,12 +129,16 @@ async function resolveHost(deps: Deps, c: Ctx, next: () => Promise<void>): Promi
 async function answerOtherSites(c: Ctx, next: () => Promise<void>): Promise<Response | undefined> {
   c.header("access-control-allow-origin", "*");
   if (c.req.method === "OPTIONS") {
-    const asked = { "access-control-allow-methods": "GET, HEAD, POST", "access-control-allow-headers": "content-type" };
-    return c.body(null, 204, { ...asked, "access-control-max-age": "86400" });
+    return c.body(null, 204, {
+      "access-control-allow-methods": "GET, HEAD, POST",
+      "access-control-allow-headers": "accept, content-type, if-none-match",
+      "access-control-max-age": "86400",
+    });
   }
   await next();
   // An error's answer was made anew.
   c.res.headers.set("access-control-allow-origin", "*");
+  c.res.headers.set("access-control-expose-headers", "etag");
   return undefined;
 }
 

@@ -2,7 +2,9 @@
  * Two boot settings say where things lie (data folder, key file); every other one stands in the table below and is kept
  * in the database. Flags and CANDOR_… variables override it. The only reader of process.env.
  */
+import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
+import { isAbsolute } from "node:path";
 import { eq } from "drizzle-orm";
 import { seal, unseal } from "./crypto/fields.ts";
 import type { Keys } from "./crypto/keyring.ts";
@@ -21,6 +23,8 @@ type Definition = {
   least?: number;
   most?: number;
   check?: (value: string) => string | undefined;
+  /** Asked only when the value is set: what was right then and isn't any more must not keep the page from starting. */
+  checkWhenSet?: (value: string) => string | undefined;
 };
 
 const definitions = {
@@ -78,6 +82,7 @@ const definitions = {
     kind: "text",
     default: "",
     meaning: "A PEM file with the authority of the mail server's certificate, where it isn't a public one.",
+    checkWhenSet: (value) => (value === "" ? undefined : checkAuthorityFile(value)),
   },
   "mail.from": {
     kind: "text",
@@ -153,7 +158,8 @@ const definitions = {
     default: "60",
     least: 1,
     most: 100000,
-    meaning: "How many requests one API token may make in a rolling minute.",
+    meaning:
+      "How many requests one API token may make at once. What it spent comes back evenly, all of it within a minute; until then it is answered 429.",
   },
   "log.level": {
     kind: "choice",
@@ -205,8 +211,9 @@ export function openConfig(input: {
     );
   }
   for (const name of settingNames) {
-    const given = overrides[name] ?? environment[variableOf(name)];
-    if (given !== undefined) check(name, given);
+    const flag = overrides[name];
+    const given = flag ?? environment[variableOf(name)];
+    if (given !== undefined) check(name, given, flag === undefined ? variableOf(name) : name);
   }
 
   const describe = (given: string): Setting => {
@@ -241,6 +248,8 @@ export function openConfig(input: {
     set: (given, value, now) => {
       const name = requireName(given);
       check(name, value);
+      const wrong = definitionOf(name).checkWhenSet?.(value);
+      if (wrong) throw new UserError("invalid", `${name}: ${wrong}`, { field: "value" });
       const secret = definitionOf(name).secret ? seal(keys, { column: "settings.secret", row: name }, value) : null;
       const row = { value: secret ? null : value, secret, updatedAt: now };
       db.insert(settingsTable)
@@ -263,16 +272,23 @@ function variableOf(name: SettingName): string {
 
 function requireName(given: string): SettingName {
   if (Object.hasOwn(definitions, given)) return given as SettingName;
-  const nearest = settingNames.toSorted((a, b) => distance(given, a) - distance(given, b))[0];
-  throw new UserError("invalid", `There is no setting ${JSON.stringify(given)}. Did you mean ${nearest}?`, {
-    field: "name",
-  });
+  const near = nearestName(given);
+  const advice = near ? `Did you mean ${near}?` : "See candor config list.";
+  throw new UserError("invalid", `There is no setting ${JSON.stringify(given)}. ${advice}`, { field: "name" });
 }
 
-function check(name: SettingName, value: string): void {
+/** A slip of two letters, or a part of the name. */
+function nearestName(given: string): SettingName | undefined {
+  const [nearest] = settingNames.toSorted((a, b) => distance(given, a) - distance(given, b));
+  if (nearest && distance(given, nearest) <= 2) return nearest;
+  return given.length < 4 ? undefined : settingNames.find((name) => name.includes(given));
+}
+
+/** @param called how whoever gave the value knows the setting */
+function check(name: SettingName, value: string, called: string = name): void {
   const definition = definitionOf(name);
   const complain = (what: string) => {
-    throw new UserError("invalid", `${name}: ${what}`, { field: "value" });
+    throw new UserError("invalid", `${called}: ${what}`, { field: "value" });
   };
   if (/[\r\n\0]/.test(value)) complain("Give one line of text.");
   if (definition.kind === "number") {
@@ -337,6 +353,20 @@ function checkSmtpUrl(value: string): string | undefined {
 }
 
 /** `guarded`: folders in which a key may have any mode. */
+/** The server reads it at each connection, from wherever it runs. */
+function checkAuthorityFile(path: string): string | undefined {
+  if (!isAbsolute(path)) return "Give the file's whole path, like /etc/ssl/mail-authority.pem.";
+  let text: string;
+  try {
+    text = readFileSync(path, "latin1");
+  } catch (error) {
+    return `${path} can't be read by the server (${(error as NodeJS.ErrnoException).code}). Give the path of a PEM file that it may read.`;
+  }
+  return text.includes("-----BEGIN CERTIFICATE-----")
+    ? undefined
+    : `${path} holds no certificate. Give a PEM file that begins with -----BEGIN CERTIFICATE-----.`;
+}
+
 export type BootOptions = { data: string; keyFile: string; guarded?: string[] };
 
 /**

@@ -130,7 +130,10 @@ function refuseClosedFolder(data: string): void {
     if (error instanceof UserError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT") return; // Said below, with what to do about it.
-    const advice = "Run this as the folder's owner, or give this user the right to read and write it.";
+    const advice =
+      code === "EROFS"
+        ? "Its file system is read-only: mount it for writing, or name another folder with --data."
+        : "Run this as the folder's owner, or give this user the right to read and write it.";
     throw new UserError("forbidden", `The data folder ${data} can't be used by this user (${code}). ${advice}`);
   }
 }

@@ -4,8 +4,10 @@
  * written over, and a snapshot that was interrupted leaves no file under the name that was asked for.
  */
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -82,13 +84,30 @@ function inWords(error: unknown, file: string): unknown {
   if (isDiskFull(error)) {
     return new UserError("invalid", `There is no room for ${file}. Name a file on another disk.`, { field: "file" });
   }
-  if (
-    ["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "ENAMETOOLONG"].includes(code) ||
-    code.startsWith("SQLITE_CANTOPEN")
-  ) {
+  if (code === "EROFS" || isReadOnly(dirname(file))) {
+    const advice = "Name a file elsewhere, or let the server write there (systemd: ReadWritePaths=).";
+    return new UserError(
+      "invalid",
+      `${file} can't be written: the server sees a read-only file system there. ${advice}`,
+      {
+        field: "file",
+      },
+    );
+  }
+  if (["EACCES", "EPERM", "ENOTDIR", "EEXIST", "ENAMETOOLONG"].includes(code) || code.startsWith("SQLITE_CANTOPEN")) {
     return new UserError("invalid", `${file} can't be written (${code}). Check the folder's owner and rights.`, {
       field: "file",
     });
   }
   return error;
+}
+
+/** SQLite says only that it can't open the file. */
+function isReadOnly(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EROFS";
+  }
 }

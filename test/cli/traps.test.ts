@@ -90,7 +90,7 @@ test("a listen address that can't be, by flag or variable, names the setting", a
   await refuses(run, ["serve", "--listen", "8080"], /listen: Give an address and a port/);
   await refuses(run, ["serve", "--listen", "127.0.0.1:99999"], /listen: Give an address and a port/);
   const byVariable = (words: string[]) => place.run(words, { env: { CANDOR_LISTEN: "nowhere" } });
-  await refuses(byVariable, ["serve"], /listen: Give an address and a port/);
+  await refuses(byVariable, ["serve"], /^CANDOR_LISTEN: Give an address and a port/);
   await refuses(run, ["serve", "--listen", "192.0.2.1:8080"], /can't listen on 192\.0\.2\.1:8080/);
 });
 
@@ -134,7 +134,10 @@ test("a typo in a command, an option, a setting or a component names the nearest
   await refuses(run, ["incdent", "list"], /^Unknown command 'incdent'\. Did you mean incident\?$/m);
   await refuses(run, ["incident", "opne"], /^Unknown command 'opne'\. Did you mean open\?$/m);
   await refuses(run, ["incident", "open", "--titel", "x"], /^Unknown option '--titel'\. Did you mean --title\?$/m);
-  await refuses(run, ["serve", "now"], /^Too many arguments/);
+  await refuses(run, ["serve", "now"], /^Too many arguments.* See candor serve --help\.$/m);
+  await refuses(run, ["incident", "frobnicate"], /^Unknown command 'frobnicate'\. See candor incident --help\.$/m);
+  await refuses(run, ["frobnicate"], /^Unknown command 'frobnicate'\. See candor --help\.$/m);
+  await refuses(run, ["config", "unset", "foo"], /^There is no setting "foo"\. See candor config list\.$/m);
   await refuses(
     run,
     ["config", "set", "mail.smtp", "x"],
@@ -146,6 +149,33 @@ test("a typo in a command, an option, a setting or a component names the nearest
   await refuses(run, [...planned, "2030-01-01 02:00"], /^Give --from as a time with its offset/);
   await refuses(run, ["component", "change", "public api", "--status", "down"], /Give one of these statuses/);
   await refuses(run, ["page", "show", "--page", "nope"], /There is no such page/);
+});
+
+test("an authority's file that can't be read, or holds none, is refused when it is set and not when letters wait", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const set = ["config", "set", "mail.ca_file"];
+  await refuses(run, [...set, "/nonexistent"], /^mail\.ca_file: \/nonexistent can't be read by the server \(ENOENT\)/);
+  await refuses(run, [...set, "authority.pem"], /whole path/);
+  await refuses(run, [...set, place.keyFile], /holds no certificate/);
+  const gone = await place.run(["page", "show"], { env: { CANDOR_MAIL_CA_FILE: "/nonexistent" } });
+  assert.equal(gone.code, 0, "a file that has gone keeps nobody from the page");
+});
+
+test("a file system that is read-only is said to be so", { skip: needsMount() }, async (t) => {
+  const place = await foundedPlace(t);
+  const backups = join(place.folder, "backups");
+  mkdirSync(backups);
+  for (const folder of [backups, place.data]) {
+    execFileSync("mount", ["--bind", folder, folder]);
+    try {
+      execFileSync("mount", ["-o", "remount,ro,bind", folder]);
+      if (folder !== backups) await refuses(place.run, ["serve"], /file system is read-only/);
+      else await refuses(place.run, ["snapshot", join(backups, "a.db")], /read-only file system/);
+    } finally {
+      execFileSync("umount", ["-l", folder]);
+    }
+  }
 });
 
 test("help is an answer, not a mistake", async (t) => {

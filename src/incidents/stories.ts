@@ -73,15 +73,14 @@ export function takesPlaceAt(incident: Pick<Incident, "startedAt" | "scheduledFo
 }
 const takesPlace = sql<number>`coalesce(${incidents.scheduledFor}, ${incidents.startedAt})`;
 
-/** The first and the last time that anything of a page takes place. */
-export function spanOf(db: Db | Tx, pageId: string): { first: number; last: number } | undefined {
+/** When anything of a page took place first. */
+export function beginningOf(db: Db | Tx, pageId: string): number | undefined {
   const row = db
-    .select({ first: sql<number | null>`min(${takesPlace})`, last: sql<number | null>`max(${takesPlace})` })
+    .select({ first: sql<number | null>`min(${takesPlace})` })
     .from(incidents)
     .where(eq(incidents.pageId, pageId))
     .get();
-  const { first = null, last = null } = row ?? {};
-  return first === null || last === null ? undefined : { first, last };
+  return row?.first ?? undefined;
 }
 
 /** Newest first, in pages or in a span of time (`from` inclusive, `until` exclusive, by when they take place). */

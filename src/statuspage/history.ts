@@ -1,7 +1,7 @@
 /** What was, a month to a page, back to the month of the first incident. What is only planned stands on the front page. */
 import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
-import { listIncidents, type Story, spanOf, takesPlaceAt, tellStories } from "../incidents/stories.ts";
+import { beginningOf, listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
 import { incidentStatuses } from "../schema.ts";
 import { dateOf, startOfDay } from "./days.ts";
@@ -16,7 +16,7 @@ const begun = incidentStatuses.filter((status) => status !== "scheduled");
  * day it was planned for, also when it began before its time.
  */
 export function historyMonths(db: Db, page: Page, now: number): string[] {
-  const { first } = spanOf(db, page.id) ?? { first: now };
+  const first = beginningOf(db, page.id) ?? now;
   const [latest] = listIncidents(db, { pageId: page.id, statuses: begun, from: now, limit: 1 });
   const monthOf = (at: number) => Temporal.PlainYearMonth.from(dateOf(at, page.timeZone).slice(0, 7));
   const begin = monthOf(Math.min(first, now));

@@ -90,7 +90,7 @@ test("each way to start it wrongly ends in one sentence that says what to do, an
   await fails(["config", "set", "mail.smpt_url", "x"], /no setting "mail\.smpt_url"\. Did you mean mail\.smtp_url\?/);
   await fails(["serve", "--listen", "nowhere"], /Give an address and a port/);
   await fails(["incdent", "list"], /incident/);
-  await fails(serve, /session\.idle_hours: Give a whole number/, { CANDOR_SESSION_IDLE_HOURS: "soon" });
+  await fails(serve, /CANDOR_SESSION_IDLE_HOURS: Give a whole number/, { CANDOR_SESSION_IDLE_HOURS: "soon" });
 
   const server = await place.serve(port);
   await fails(["serve", "--listen", `127.0.0.1:${await freePort()}`], /Another Candor is using the data folder/);

@@ -114,7 +114,7 @@ export function mailAdmin(deps: Deps): Route[] {
     } catch (error) {
       return show(c, faultOf(error));
     }
-    deps.mailer.wake();
+    if (deed === "retry") deps.mailer.tryNow();
     return goOn(c, `/admin/mail/${id}`, deed === "retry" ? "retried" : "removed");
   };
 
@@ -124,7 +124,8 @@ export function mailAdmin(deps: Deps): Route[] {
     try {
       const id = queueTestLetter(db, { pageId, address: email, keys, now: clock.now() });
       recordDeed(db, c.get("actor"), clock.now(), { pageId, action: "mail.test", subject: String(id) });
-      deps.mailer.wake();
+      // A person asks whether it works now: no pause stands in the way of the answer.
+      deps.mailer.tryNow();
       await Promise.race([deps.mailer.idle(), new Promise((resolve) => setTimeout(resolve, testWaitMs).unref())]);
       return goOn(c, `/admin/mail/${id}`, "tested");
     } catch (error) {

@@ -325,7 +325,15 @@ export function htmlHeaders(origin: string): string[] {
 }
 
 function apiHeaders(origin: string): string[] {
-  return [...revalidate, ...securityHeaders, "access-control-allow-origin", "*", "access-control-expose-headers", "etag", ...transportHeaders(origin)];
+  return [
+    ...revalidate,
+    ...securityHeaders,
+    "access-control-allow-origin",
+    "*",
+    "access-control-expose-headers",
+    "etag",
+    ...transportHeaders(origin),
+  ];
 }
 
 function transportHeaders(origin: string): string[] {

@@ -16,7 +16,8 @@ import type { ClaimedDelivery, LetterSource, PreparedLetter } from "../mail/mail
 import { findPage, hostName, originOf, type Page } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
 import { announcements, deliveries, incidentUpdates, subscribers } from "../schema.ts";
-import { bySeq, confirmationLifeMs, confirmationToken, manageToken } from "../subscribers/subscribers.ts";
+import { confirmationLifeMs, confirmationToken, manageToken } from "../subscribers/links.ts";
+import { bySeq } from "../subscribers/subscribers.ts";
 import { updateWords, type WrittenLetter } from "./words.ts";
 
 type Room = { db: Db; keys: Keys; config: Config; render: Render; clock: Clock };

@@ -8,13 +8,11 @@ import { UserError } from "../errors.ts";
 import { type Ctx, type Form, type Route, readForm, readText, seeOther } from "../http.ts";
 import { networkOf } from "../network.ts";
 import { frame, subscribeView } from "../statuspage/words.ts";
+import { findByConfirmation, findByManageLink, manageToken } from "./links.ts";
 import {
   addressOf,
   changeWish,
   confirmSubscriber,
-  findByConfirmation,
-  findByManageLink,
-  manageToken,
   requestSubscription,
   type Subscriber,
   unsubscribe,

@@ -3,7 +3,8 @@ import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import type { SubscriberState } from "../schema.ts";
 import { iso, isoOrNull } from "../statuspage/shapes.ts";
-import { addressOf, confirmationLifeMs, type Subscriber, wishOf } from "./subscribers.ts";
+import { confirmationLifeMs } from "./links.ts";
+import { addressOf, type Subscriber, wishOf } from "./subscribers.ts";
 
 /** Statuspage's channels; we have the first. */
 export const channels = ["email", "sms", "slack", "webhook", "teams", "integration_partner"] as const;

@@ -4,13 +4,12 @@
  * - asking twice, or for an address that is known, paused or has left, looks the same to the asker;
  * - an address is sent one confirmation a day and three in ninety days, whoever asks, and one that is active as many links;
  * - whoever leaves is forgotten: the address goes, only its blind index stays.
- * Links carry a MAC of the subscriber's id, so no secret of theirs is stored.
  */
 import { randomBytes } from "node:crypto";
 import { and, asc, desc, eq, gt, inArray, isNotNull, lt, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { findComponent } from "../components/components.ts";
-import { blindIndex, isLinkMac, linkMac, seal, unseal } from "../crypto/fields.ts";
+import { blindIndex, seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
@@ -24,15 +23,10 @@ import {
   subscriberComponents,
   subscribers,
 } from "../schema.ts";
+import { confirmationMemoryMs, confirmationsSpent, mayConfirm, queueConfirmation } from "./confirmations.ts";
+import { byId, confirmationLifeMs, findByConfirmation } from "./links.ts";
 
 export type Subscriber = typeof subscribers.$inferSelect;
-
-const hour = 3_600_000;
-const day = 24 * hour;
-export const confirmationLifeMs = 48 * hour;
-const mostConfirmations = 3;
-const confirmationMemoryMs = 90 * day;
-const confirmationsSpent = "This address was sent a confirmation today, or three of late. Wait a day.";
 
 export const consentSentence =
   "Mail me about incidents and maintenance on this page. I can leave at any time with one click.";
@@ -122,46 +116,6 @@ export function addSubscriber(
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "subscriber.add", subject: subscriber.id });
     return subscriber;
   });
-}
-
-/** The link in a confirmation letter ends in this; it holds for 48 hours and for this request alone. */
-export function confirmationToken(keys: Keys, subscriber: Subscriber): string {
-  return `${subscriber.id}.${linkMac(keys, "confirm", `${subscriber.id}|${subscriber.confirmationSentAt}`)}`;
-}
-
-/** The links in every letter end in this; it holds as long as the subscription does. */
-export function manageToken(keys: Keys, subscriberId: string): string {
-  return `${subscriberId}.${linkMac(keys, "manage", subscriberId)}`;
-}
-
-/** @throws UserError not_found for a link that is forged, spent or too old */
-export function findByConfirmation(
-  db: Db | Tx,
-  input: { pageId: string; token: string; keys: Keys; now: number },
-): Subscriber {
-  const stale = new UserError("not_found", "This link is no longer valid. Subscribe again to get a new one.");
-  const { id, mac } = partsOf(input.token);
-  const subscriber = byId(db, input.pageId, id);
-  const sentAt = subscriber?.confirmationSentAt;
-  if (!subscriber || sentAt == null || !isLinkMac(input.keys, "confirm", `${id}|${sentAt}`, mac)) throw stale;
-  if (subscriber.state === "unsubscribed" || input.now - sentAt > confirmationLifeMs) throw stale;
-  return subscriber;
-}
-
-/** @throws UserError not_found for a link that is forged or whose subscription has ended long ago */
-export function findByManageLink(db: Db | Tx, input: { pageId: string; token: string; keys: Keys }): Subscriber {
-  const { id, mac } = partsOf(input.token);
-  const subscriber = byId(db, input.pageId, id);
-  if (!subscriber || !isLinkMac(input.keys, "manage", id, mac)) {
-    throw new UserError("not_found", "This link isn't valid. Use the one at the foot of your latest letter.");
-  }
-  return subscriber;
-}
-
-/** All that follows the first dot is the MAC, so that nothing can be hung on a link that is put into an address again. */
-function partsOf(token: string): { id: string; mac: string } {
-  const dot = token.indexOf(".");
-  return { id: token.slice(0, Math.max(0, dot)), mac: token.slice(dot + 1) };
 }
 
 /** Confirming twice is confirming once. */
@@ -447,35 +401,6 @@ function chooseComponents(tx: Tx, seq: number, wish: Wish): void {
   tx.insert(subscriberComponents).values(rows).run();
 }
 
-/** Counts the letter that is about to be queued. @returns false when the address has had its share */
-function mayConfirm(tx: Tx, input: { pageId: string; addressIndex: Buffer; now: number }): boolean {
-  const { pageId, addressIndex, now } = input;
-  const mine = and(eq(confirmationCounts.pageId, pageId), eq(confirmationCounts.addressIndex, addressIndex));
-  const count = tx.select().from(confirmationCounts).where(mine).get();
-  const fresh = !count || now - count.lastSentAt > confirmationMemoryMs;
-  if (!fresh && (now - count.lastSentAt < day || count.sent >= mostConfirmations)) return false;
-  const row = { sent: fresh ? 1 : count.sent + 1, lastSentAt: now };
-  tx.insert(confirmationCounts)
-    .values({ pageId, addressIndex, ...row })
-    .onConflictDoUpdate({ target: [confirmationCounts.pageId, confirmationCounts.addressIndex], set: row })
-    .run();
-  return true;
-}
-
-function queueConfirmation(tx: Tx, input: { pageId: string; seq: number; now: number }): void {
-  tx.insert(deliveries)
-    .values({
-      pageId: input.pageId,
-      kind: "confirmation",
-      subscriberSeq: input.seq,
-      state: "queued",
-      // A person waits for this one: it overtakes whatever is queued.
-      nextAttemptAt: 0,
-      createdAt: input.now,
-    })
-    .run();
-}
-
 function indexAddress(keys: Keys, address: string): Buffer {
   return blindIndex(keys, "subscriber.email", canonicalAddress(address));
 }
@@ -487,13 +412,5 @@ function byIndex(db: Db | Tx, pageId: string, addressIndex: Buffer): Subscriber 
     .where(
       and(eq(subscribers.pageId, pageId), eq(subscribers.channel, "email"), eq(subscribers.addressIndex, addressIndex)),
     )
-    .get();
-}
-
-function byId(db: Db | Tx, pageId: string, id: string): Subscriber | undefined {
-  return db
-    .select()
-    .from(subscribers)
-    .where(and(eq(subscribers.id, id), eq(subscribers.pageId, pageId)))
     .get();
 }

@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linkMac } from "../../src/crypto/fields.ts";
+import { confirmationToken, manageToken } from "../../src/subscribers/links.ts";
 import {
   addSubscriber,
-  confirmationToken,
   findByAddress,
-  manageToken,
   requestSubscription,
   type Subscriber,
 } from "../../src/subscribers/subscribers.ts";

@@ -20,8 +20,9 @@ import type { IncidentStatus } from "../schema.ts";
 import { type ManageContext, manageIncidentShape, manageUpdateShape } from "../statuspage/manage-shapes.ts";
 import { namesOf } from "../statuspage/shapes.ts";
 import { nextTurn } from "../turns.ts";
+import { changeIncident, correctUpdate, deleteIncident } from "./amendments.ts";
 import { incidentInput, openingOf } from "./api-input.ts";
-import { changeIncident, correctUpdate, deleteIncident, openIncident, postUpdate } from "./incidents.ts";
+import { openIncident, postUpdate } from "./incidents.ts";
 import { type Rehearsal, rehearse } from "./rehearsal.ts";
 import {
   findIncident,

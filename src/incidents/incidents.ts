@@ -1,10 +1,10 @@
 /**
  * Incidents: what visitors are told. An incident is a list of updates; each sets the incident's status and the statuses
  * of components, and commits together with its announcement and its audit entry. Impact is the worst that the incident's
- * components went through, unless somebody decided otherwise. A correction keeps the earlier text and tells nobody.
+ * components went through, unless somebody decided otherwise.
  */
 import { eq } from "drizzle-orm";
-import { announceUpdate, keepLettersOf } from "../announcements/announcements.ts";
+import { announceUpdate } from "../announcements/announcements.ts";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import { type Component, findComponent, setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
@@ -19,24 +19,16 @@ import {
   incidents,
   incidentUpdates,
   updateComponents,
-  updateRevisions,
 } from "../schema.ts";
 import { requireLines, requireText } from "../text.ts";
-import {
-  componentIdsOf,
-  findIncident,
-  findUpdate,
-  type Incident,
-  type IncidentUpdate,
-  listOpenIncidents,
-} from "./stories.ts";
+import { componentIdsOf, findIncident, type Incident, type IncidentUpdate, listOpenIncidents } from "./stories.ts";
 
 export const statusesOf = {
   incident: ["investigating", "identified", "monitoring", "resolved"],
   maintenance: ["scheduled", "in_progress", "verifying", "completed"],
 } as const;
 
-const impactOf: Record<ComponentStatus, Impact> = {
+export const impactOf: Record<ComponentStatus, Impact> = {
   operational: "none",
   degraded_performance: "minor",
   partial_outage: "major",
@@ -55,7 +47,7 @@ export type ByTheClock = {
   tellAtEnd?: boolean | undefined;
 };
 
-type Doing = { pageId: string; now: number; by: Actor };
+export type Doing = { pageId: string; now: number; by: Actor };
 type Telling = { notify: boolean; burstFactor: number };
 
 export type OpenIncident = Doing &
@@ -208,7 +200,7 @@ function writeUpdate(
   return update;
 }
 
-function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; componentIds: string[] }): void {
+export function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; componentIds: string[] }): void {
   for (const componentId of new Set(input.componentIds)) {
     findComponent(tx, { pageId: input.pageId, id: componentId });
     tx.insert(incidentComponents).values({ incidentId: input.incidentId, componentId }).onConflictDoNothing().run();
@@ -216,128 +208,11 @@ function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; com
 }
 
 /** A maintenance's own impact says nothing about severity, so anything a component shows outranks it. */
-function worstImpact(seen: Impact[]): Impact {
+export function worstImpact(seen: Impact[]): Impact {
   return seen.reduce(
     (worst, impact) => (severity.indexOf(impact) > severity.indexOf(worst) ? impact : worst),
     "none" as Impact,
   );
-}
-
-/** Changes the incident without a word to anybody. */
-export function changeIncident(
-  db: Db,
-  input: Doing & {
-    incidentId: string;
-    name?: string | undefined;
-    impactOverride?: Impact | null | undefined;
-    metadata?: string | undefined;
-    scheduledFor?: number | undefined;
-    scheduledUntil?: number | undefined;
-    byTheClock?: ByTheClock | undefined;
-    /** Exactly the components that it concerns. */
-    componentIds?: string[] | undefined;
-    /** Statuses to set; a backfilled incident sets none. */
-    components?: Record<string, ComponentStatus> | undefined;
-  },
-): Incident {
-  return db.transaction((tx) => {
-    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
-    const change: Partial<Incident> = { ...requireMaintenance(incident.kind, input.byTheClock), updatedAt: input.now };
-    if (input.name !== undefined) change.name = incidentName(input.name);
-    if (input.metadata !== undefined) change.metadata = input.metadata;
-    if (input.scheduledFor !== undefined) change.scheduledFor = input.scheduledFor;
-    if (input.scheduledUntil !== undefined) change.scheduledUntil = input.scheduledUntil;
-    if (incident.kind === "incident" && (input.scheduledFor ?? input.scheduledUntil) !== undefined) {
-      throw new UserError("conflict", "This is an incident, not a maintenance: it can't be scheduled.", {
-        field: "scheduled_for",
-      });
-    }
-    if (incident.kind === "maintenance") {
-      requireSchedule({
-        scheduledFor: change.scheduledFor ?? incident.scheduledFor ?? undefined,
-        scheduledUntil: change.scheduledUntil ?? incident.scheduledUntil ?? undefined,
-      });
-    }
-    if (input.impactOverride !== undefined) {
-      change.impactOverride = input.impactOverride;
-      change.impact = input.impactOverride ?? impactFromUpdates(tx, incident);
-    }
-    if (input.componentIds) {
-      tx.delete(incidentComponents).where(eq(incidentComponents.incidentId, incident.id)).run();
-      joinComponents(tx, { pageId: input.pageId, incidentId: incident.id, componentIds: input.componentIds });
-    }
-    const statuses = input.components ?? {};
-    joinComponents(tx, { pageId: input.pageId, incidentId: incident.id, componentIds: Object.keys(statuses) });
-    if (!incident.backfilled) setStatuses(tx, { pageId: input.pageId, statuses, now: input.now });
-    const override = input.impactOverride === undefined ? incident.impactOverride : input.impactOverride;
-    if (override === null) {
-      const seen = Object.values(statuses).map((status) => impactOf[status]);
-      change.impact = worstImpact([change.impact ?? incident.impact, ...seen]);
-    }
-    tx.update(incidents).set(change).where(eq(incidents.id, incident.id)).run();
-    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.change", subject: incident.id });
-    return findIncident(tx, { pageId: input.pageId, id: incident.id });
-  });
-}
-
-function impactFromUpdates(tx: Tx, incident: Incident): Impact {
-  const rows = tx
-    .select({ status: updateComponents.newStatus })
-    .from(updateComponents)
-    .innerJoin(incidentUpdates, eq(incidentUpdates.id, updateComponents.updateId))
-    .where(eq(incidentUpdates.incidentId, incident.id))
-    .all();
-  const least: Impact = incident.kind === "maintenance" ? "maintenance" : "none";
-  return worstImpact([least, ...rows.map((row) => impactOf[row.status])]);
-}
-
-/** Corrects the words of an update without telling anybody again; the earlier words are kept. */
-export function correctUpdate(
-  db: Db,
-  input: Doing & { incidentId: string; updateId: string; body?: string | undefined; displayAt?: number | undefined },
-): IncidentUpdate {
-  return db.transaction((tx) => {
-    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
-    const update = findUpdate(tx, { incidentId: incident.id, id: input.updateId });
-    const body = input.body === undefined ? update.body : incidentText(input.body);
-    const displayAt = input.displayAt ?? update.displayAt;
-    // Whoever saves what stands there already has corrected nothing, and visitors shouldn't read that they did.
-    if (body === update.body && displayAt === update.displayAt) return update;
-    const change = { body, displayAt, updatedAt: input.now };
-    if (body !== update.body) {
-      tx.insert(updateRevisions).values({ updateId: update.id, body: update.body, replacedAt: input.now }).run();
-    }
-    tx.update(incidents).set({ updatedAt: input.now }).where(eq(incidents.id, incident.id)).run();
-    recordDeed(tx, input.by, input.now, {
-      pageId: input.pageId,
-      action: "incident.correct",
-      subject: incident.id,
-      detail: { update: update.id },
-    });
-    return tx.update(incidentUpdates).set(change).where(eq(incidentUpdates.id, update.id)).returning().get();
-  });
-}
-
-/**
- * Takes an incident off the page with all its updates, for one that should never have been there. Letters that wait go to
- * nobody; the ledger keeps those that left. `recover` sets its parts back as its end would have done: nothing is left that
- * could.
- */
-export function deleteIncident(db: Db, input: Doing & { incidentId: string; recover?: boolean }): void {
-  db.transaction((tx) => {
-    const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
-    if (input.recover && !incident.backfilled) {
-      setStatuses(tx, { pageId: input.pageId, statuses: recoveryOf(tx, incident), now: input.now });
-    }
-    keepLettersOf(tx, incident.id);
-    tx.delete(incidents).where(eq(incidents.id, incident.id)).run();
-    recordDeed(tx, input.by, input.now, {
-      pageId: input.pageId,
-      action: "incident.delete",
-      subject: incident.id,
-      detail: { name: incident.name },
-    });
-  });
 }
 
 /** The status that each of the incident's components would return to when it ends: operational, unless another open incident holds it. */
@@ -383,12 +258,15 @@ export function incidentName(text: string): string {
   return requireText(text, { field: "name", what: "the incident a title", most: 255, called: "Title" });
 }
 
-function incidentText(text: string): string {
+export function incidentText(text: string): string {
   return requireLines(text, { field: "body", what: "a text", most: 25_000, called: "Text" });
 }
 
 /** @returns what is said; programs say "no" of ordinary incidents as well */
-function requireMaintenance(kind: Incident["kind"], said: ByTheClock = {}): Partial<Record<keyof ByTheClock, boolean>> {
+export function requireMaintenance(
+  kind: Incident["kind"],
+  said: ByTheClock = {},
+): Partial<Record<keyof ByTheClock, boolean>> {
   const entries = Object.entries(said).filter((entry) => entry[1] !== undefined);
   if (kind === "incident" && entries.some(([, yes]) => yes)) {
     throw new UserError(
@@ -402,7 +280,10 @@ function requireMaintenance(kind: Incident["kind"], said: ByTheClock = {}): Part
   return Object.fromEntries(entries);
 }
 
-function requireSchedule(input: { scheduledFor?: number | undefined; scheduledUntil?: number | undefined }): void {
+export function requireSchedule(input: {
+  scheduledFor?: number | undefined;
+  scheduledUntil?: number | undefined;
+}): void {
   if (input.scheduledFor === undefined || input.scheduledUntil === undefined) {
     throw new UserError("invalid", "Say when the maintenance begins and ends.", { field: "scheduled_for" });
   }

@@ -39,39 +39,27 @@ export function updatesSince(story: Story, seen: string): Story["updates"] {
 }
 
 export function sinceViews(deps: Deps, input: { story: Story; seen: string; zone: string }) {
-  const since = updatesSince(input.story, input.seen);
-  if (since.length === 0) return [];
-  const { nameOf } = actorNames(deps);
-  return since.map((update) => {
-    const deed = findDeed(deps.db, {
-      action: "incident.update",
-      subject: update.incidentId,
-      at: update.createdAt,
-      detail: { update: update.id },
-    });
-    return {
-      statusWord: incidentWords[update.status],
-      at: moment(update.createdAt, input.zone),
-      who: deed ? nameOf(deed) : "Somebody",
-      html: markdownToHtml(update.body),
-    };
-  });
+  return updatesSince(input.story, input.seen).map((update) => ({
+    statusWord: incidentWords[update.status],
+    at: moment(update.createdAt, input.zone),
+    who: whoDid(deps, "incident.update", update, update.createdAt),
+    html: markdownToHtml(update.body),
+  }));
 }
 
 /** The words that stand there now, and whose they are, when somebody else corrected them after the form was made. */
 export function correctedView(deps: Deps, input: { update: IncidentUpdate; zone: string }) {
   const { update } = input;
-  const deed = findDeed(deps.db, {
-    action: "incident.correct",
-    subject: update.incidentId,
-    at: update.updatedAt,
-    detail: { update: update.id },
-  });
   return {
     at: moment(update.updatedAt, input.zone),
-    who: deed ? actorNames(deps).nameOf(deed) : "Somebody",
+    who: whoDid(deps, "incident.correct", update, update.updatedAt),
     html: markdownToHtml(update.body),
   };
+}
+
+function whoDid(deps: Deps, action: string, update: Pick<IncidentUpdate, "id" | "incidentId">, at: number): string {
+  const deed = findDeed(deps.db, { action, subject: update.incidentId, at, detail: { update: update.id } });
+  return deed ? actorNames(deps).nameOf(deed) : "Somebody";
 }
 
 function byAge(story: Story): Story["updates"] {

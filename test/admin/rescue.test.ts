@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { deleteIncident, openIncident } from "../../src/incidents/incidents.ts";
+import { deleteIncident } from "../../src/incidents/amendments.ts";
+import { openIncident } from "../../src/incidents/incidents.ts";
 import { setPassword } from "../../src/team/members.ts";
 import { hashPassword } from "../../src/team/passwords.ts";
 import { hiddenIn } from "../support/forms.ts";

@@ -57,7 +57,7 @@ async function bundleProgram(entry: string, outfile: string): Promise<void> {
     legalComments: "none",
     absWorkingDir: root,
     logLevel: "warning",
-    plugins: [embedded, handlebarsRuntime, rowsWithoutEval],
+    plugins: [embedded, handlebarsRuntime, rowsWithoutEval, authorityClientAlone, metadataWithoutEval],
   });
 }
 
@@ -125,6 +125,39 @@ const rowsWithoutEval: Plugin = {
       const end = source.indexOf("\treturn (...values) => {", start);
       if (start < 0 || end < 0) throw new Error("better-sqlite3's row factory changed; look at rowsWithoutEval again.");
       return { contents: source.slice(0, start) + source.slice(end), loader: "js" };
+    });
+  },
+};
+
+/**
+ * acme-client's second implementation of its cryptography, and multipart forms for its HTTP client, are never reached:
+ * they would bring a megabyte and code from strings.
+ */
+const authorityClientAlone: Plugin = {
+  name: "authority-client-alone",
+  setup: ({ onResolve, onLoad }) => {
+    const left = { path: "left-out", namespace: "left-out" };
+    onResolve({ filter: /^form-data$/ }, () => left);
+    onResolve({ filter: /^\.\/crypto\/forge$/ }, () => left);
+    onLoad({ filter: /.*/, namespace: "left-out" }, () => ({
+      contents: "module.exports = class LeftOut {};",
+      loader: "js",
+    }));
+  },
+};
+
+/** reflect-metadata looks for the global object in ways that are older than globalThis. */
+const metadataWithoutEval: Plugin = {
+  name: "metadata-without-eval",
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /[\\/]reflect-metadata[\\/]Reflect\.js$/ }, ({ path }) => {
+      const source = readFileSync(path, "utf8");
+      const contents = source
+        .replace('return Function("return this;")();', "return globalThis;")
+        .replace('return (void 0, eval)("(function() { return this; })()");', "return globalThis;");
+      if (contents.match(/return globalThis;/g)?.length !== 2)
+        throw new Error("reflect-metadata changed; look at metadataWithoutEval again.");
+      return { contents, loader: "js" };
     });
   },
 };

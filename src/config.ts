@@ -2,7 +2,7 @@
  * Two boot settings say where things lie (data folder, key file); every other one stands in the table below and is kept
  * in the database. Flags and CANDOR_… variables override it. The only reader of process.env.
  */
-import { readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { isAbsolute } from "node:path";
 import { eq } from "drizzle-orm";
@@ -62,6 +62,101 @@ const definitions = {
     least: 100,
     most: 1000000,
     meaning: "How many connections the server holds in all. Taken up at the next start.",
+  },
+  "acme.contact": {
+    kind: "text",
+    default: "",
+    meaning:
+      "Your e-mail address for the certificate authority. Setting it agrees to the authority's terms; from then on each https host gets its certificate by itself, as far as https.listen is set. Empty: none is asked for.",
+    check: (value) => (value === "" || parseAddress(value) ? undefined : "Give an address like you@example.com."),
+  },
+  "acme.directory": {
+    kind: "text",
+    default: "https://acme-v02.api.letsencrypt.org/directory",
+    meaning: "The ACME directory of the certificate authority.",
+    check: (value) => checkDirectory(value),
+  },
+  "acme.ca_file": {
+    kind: "text",
+    default: "",
+    meaning: "A PEM file with the root of the directory's own https certificate, where it isn't a public one.",
+    checkWhenSet: (value) => (value === "" ? undefined : checkAuthorityFile(value)),
+  },
+  "acme.eab_kid": {
+    kind: "text",
+    default: "",
+    meaning: "The key id of an external account binding, for an authority that wants one.",
+  },
+  "acme.eab_key": {
+    kind: "text",
+    default: "",
+    secret: true,
+    meaning: "The key of the external account binding, in base64url as the authority gives it.",
+    check: (value) => (/^[A-Za-z0-9_+/-]*=*$/.test(value) ? undefined : "Give the key in base64url."),
+  },
+  "acme.second_directory": {
+    kind: "text",
+    default: "",
+    meaning: "The directory of a second authority, asked when the first one fails three times in a row. Empty: none.",
+    check: (value) => (value === "" ? undefined : checkDirectory(value)),
+  },
+  "acme.second_eab_kid": {
+    kind: "text",
+    default: "",
+    meaning: "The key id of an external account binding with the second authority.",
+  },
+  "acme.second_eab_key": {
+    kind: "text",
+    default: "",
+    secret: true,
+    meaning: "The key of the external account binding with the second authority, in base64url.",
+    check: (value) => (/^[A-Za-z0-9_+/-]*=*$/.test(value) ? undefined : "Give the key in base64url."),
+  },
+  "acme.test_directory": {
+    kind: "text",
+    default: "https://acme-staging-v02.api.letsencrypt.org/directory",
+    meaning: "The directory that candor host test asks. What it issues is thrown away.",
+    check: (value) => checkDirectory(value),
+  },
+  "acme.key_type": {
+    kind: "choice",
+    default: "ecdsa",
+    choices: ["ecdsa", "rsa"],
+    meaning: "The kind of key of new certificates: ecdsa (P-256), or rsa (2048 bits) for very old clients.",
+  },
+  "acme.profile": {
+    kind: "text",
+    default: "tlsserver",
+    meaning:
+      "The certificate profile that is asked for where the authority offers it, like tlsserver, shortlived or classic.",
+    check: (value) => (/^[a-z0-9_-]{1,40}$/i.test(value) ? undefined : "Give a profile's name, like tlsserver."),
+  },
+  "acme.wildcards": {
+    kind: "text",
+    default: "",
+    meaning:
+      "Domains, separated by commas, whose direct hosts share one wildcard certificate, like example.com for *.example.com. Needs acme.dns_hook.",
+    check: (value) =>
+      value.split(/[\s,]+/).every((name) => name === "" || /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(name))
+        ? undefined
+        : "Give domains in lower case without *., like example.com, separated by commas.",
+  },
+  "acme.dns_hook": {
+    kind: "text",
+    default: "",
+    meaning:
+      "A program that puts TXT records into the DNS: it is run as PROGRAM present RECORD VALUE, returns when the record can be seen, and later as PROGRAM cleanup RECORD VALUE. With it names are shown to be ours by dns-01.",
+    checkWhenSet: (value) => (value === "" ? undefined : checkProgram(value)),
+  },
+  "acme.dns_servers": {
+    kind: "text",
+    default: "",
+    meaning:
+      "Name servers, separated by commas, that are asked for the addresses of hosts before a certificate is ordered. Empty: the system's.",
+    check: (value) =>
+      value.split(/[\s,]+/).every((server) => server === "" || isServer(server))
+        ? undefined
+        : "Give addresses like 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53.",
   },
   "mail.smtp_url": {
     kind: "text",
@@ -352,7 +447,27 @@ function checkSmtpUrl(value: string): string | undefined {
   return ["smtp:", "smtps:"].includes(url.protocol) && url.hostname !== "" ? undefined : advice;
 }
 
-/** `guarded`: folders in which a key may have any mode. */
+function checkDirectory(value: string): string | undefined {
+  const advice = "Give the address of an ACME directory, like https://acme-v02.api.letsencrypt.org/directory.";
+  return URL.canParse(value) && new URL(value).protocol === "https:" ? undefined : advice;
+}
+
+function checkProgram(path: string): string | undefined {
+  if (!isAbsolute(path)) return "Give the program's whole path, like /usr/local/bin/candor-dns.";
+  try {
+    accessSync(path, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return `${path} can't be run by the server (${code}). Give the path of a program that it may run.`;
+  }
+}
+
+function isServer(text: string): boolean {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text);
+  return isIP(text) !== 0 || (isIP(match?.[1] ?? match?.[2] ?? "") !== 0 && Number(match?.[3] ?? 53) <= 65535);
+}
+
 /** The server reads it at each connection, from wherever it runs. */
 function checkAuthorityFile(path: string): string | undefined {
   if (!isAbsolute(path)) return "Give the file's whole path, like /etc/ssl/mail-authority.pem.";
@@ -367,6 +482,7 @@ function checkAuthorityFile(path: string): string | undefined {
     : `${path} holds no certificate. Give a PEM file that begins with -----BEGIN CERTIFICATE-----.`;
 }
 
+/** `guarded`: folders in which a key may have any mode. */
 export type BootOptions = { data: string; keyFile: string; guarded?: string[] };
 
 /**

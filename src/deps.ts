@@ -9,6 +9,7 @@ import type { Mailer } from "./mail/mailer.ts";
 import type { Render } from "./render.ts";
 import type { Press } from "./statuspage/press.ts";
 import type { Limits } from "./team/limits.ts";
+import type { Keeper } from "./tls/keeper.ts";
 import type { CertificateShelf } from "./tls/shelf.ts";
 
 export type Deps = {
@@ -24,6 +25,7 @@ export type Deps = {
   announcer: Announcer;
   limits: Limits;
   certificates: CertificateShelf;
+  keeper: Keeper;
   /** The data folder, for snapshots; undefined in memory. */
   dataFolder: string | undefined;
 };

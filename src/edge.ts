@@ -7,6 +7,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import type { TLSSocket } from "node:tls";
 import type { Press } from "./statuspage/press.ts";
 import { answerPressed } from "./statuspage/public.ts";
+import { type Challenges, challengePath } from "./tls/challenges.ts";
 
 type Refusal = { status: number; words: string };
 
@@ -26,12 +27,14 @@ export function createEdge(input: {
   press: Press;
   app: RequestListener;
   health: RequestListener;
+  /** What an authority looks for before it certifies a host. */
+  challenges?: Challenges;
   /** For requests in clear: whether the host can be had over TLS. */
   hasCertificate?: (host: string) => boolean;
   /** Requests come over TLS, for the host that was named in the handshake and no other. */
   isTls?: boolean;
 }): RequestListener {
-  const { press, hasCertificate, isTls } = input;
+  const { press, challenges, hasCertificate, isTls } = input;
   return (request, response) => {
     const seen = look(request.rawHeaders);
     const { method, url = "" } = request;
@@ -44,6 +47,10 @@ export function createEdge(input: {
     if (path === "/healthz") return input.health(request, response);
     if (isTls && (request.socket as TLSSocket).servername !== host)
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
+    if (challenges && reads && path.startsWith(challengePath)) {
+      const text = challenges.answerFor(path.slice(challengePath.length));
+      if (text !== undefined) return answerChallenge(response, text, method === "HEAD");
+    }
     if (hasCertificate?.(host)) {
       const origin = press.originOf(host);
       // From the table, never from the request (and 308, so that what is posted stays a POST).
@@ -156,6 +163,12 @@ function learn(header: string): string {
   if (names.size >= 1000) names.clear();
   names.set(header, name);
   return name;
+}
+
+/** RFC 8555, 8.3. The authority comes for a host of the table, or for its wildcard; the token alone is the secret. */
+function answerChallenge(response: ServerResponse, text: string, isHead: boolean): void {
+  response.writeHead(200, { "content-type": "application/octet-stream", "content-length": text.length });
+  response.end(isHead ? undefined : text);
 }
 
 function redirect(response: ServerResponse, status: 301 | 308, location: string): void {

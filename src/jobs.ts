@@ -5,6 +5,7 @@ import { pruneLedger } from "./mail/ledger.ts";
 import { forgetUnconfirmed } from "./subscribers/subscribers.ts";
 import { forgetOldLinks } from "./team/members.ts";
 import { endExpiredSessions } from "./team/sessions.ts";
+import { forgetOldOrders } from "./tls/orders.ts";
 import { takeTurn } from "./turns.ts";
 
 type Job = { name: string; everyMs: number; run: (deps: Deps) => unknown };
@@ -17,6 +18,12 @@ export const timetable: Job[] = [
   // So often that there is never so much of it that a visitor notices.
   { name: "move the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint() },
   { name: "begin and end maintenance", everyMs: second, run: tellOfMaintenance },
+  { name: "look after certificates", everyMs: 250, run: (deps) => deps.keeper.wake() },
+  {
+    name: "forget old orders",
+    everyMs: 10 * minute,
+    run: (deps) => forgetOldOrders(deps.db, { now: deps.clock.now() }),
+  },
   { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },
   { name: "deliver what is due", everyMs: 30 * second, run: (deps) => deps.mailer.wake() },
   {

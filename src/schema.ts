@@ -6,6 +6,7 @@
  * key; columns that end in `Index` hold blind indexes (HMAC), columns that end in `Hash` the SHA-256 of a secret.
  * Migrations only add before they remove, so that the previous program runs on the next schema.
  */
+import { sql } from "drizzle-orm";
 import { blob, index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 const sealed = (name: string) => blob(name, { mode: "buffer" });
@@ -37,6 +38,9 @@ export type Impact = (typeof impacts)[number];
 
 export const roles = ["owner", "page_admin", "page_config", "team", "publisher"] as const;
 export type Role = (typeof roles)[number];
+
+export const challengeTypes = ["http-01", "tls-alpn-01", "dns-01"] as const;
+export type ChallengeType = (typeof challengeTypes)[number];
 
 export const pages = sqliteTable("pages", {
   id: text("id").primaryKey(),
@@ -76,7 +80,73 @@ export const certificates = sqliteTable("certificates", {
   notBefore: integer("not_before").notNull(),
   notAfter: integer("not_after").notNull(),
   createdAt: integer("created_at").notNull(),
+  /** The ACME directory that it was ordered from; null for one that a person brought. */
+  directory: text("directory"),
+  /** How the authority knows it in its renewal information (RFC 9773, 4.1). */
+  renewalId: text("renewal_id"),
+  /** When the next one is ordered: drawn once, and again when the authority moves its window. */
+  renewAt: integer("renew_at"),
+  /** The authority's window as it was last told, "start/end" in UTC milliseconds. */
+  renewalWindow: text("renewal_window"),
+  /** When the authority is asked for its window again. */
+  askWindowAt: integer("ask_window_at"),
 });
+
+/** One account with each ACME directory. The key comes first, the account's URL when the authority knows it. */
+export const acmeAccounts = sqliteTable("acme_accounts", {
+  directory: text("directory").primaryKey(),
+  privateKey: sealed("private_key").notNull(),
+  url: text("url"),
+  /** The address that the authority was told. */
+  contact: sealed("contact"),
+  /** When it was registered, as JSON: authorities limit how often. */
+  registeredAt: text("registered_at", { mode: "json" }).$type<number[]>().notNull(),
+  createdAt: integer("created_at").notNull(),
+});
+
+/**
+ * Orders of certificates, open and ended: what is under way survives a crash, and what was asked of an authority in the
+ * past days is counted against its limits.
+ */
+export const acmeOrders = sqliteTable(
+  "acme_orders",
+  {
+    id: text("id").primaryKey(),
+    /** A host's name, or a wildcard over hosts. */
+    name: text("name").notNull(),
+    directory: text("directory").notNull(),
+    /** A test's certificate is thrown away. */
+    purpose: text("purpose", { enum: ["serve", "test"] }).notNull(),
+    state: text("state", { enum: ["open", "done", "failed"] }).notNull(),
+    /** The key of the certificate to be; made before anything is asked, gone when the order ends. */
+    privateKey: sealed("private_key"),
+    /** Null until the authority has answered. */
+    url: text("url"),
+    openedAt: integer("opened_at"),
+    /** How often the authority was asked to open it: a crash may hide its answer. */
+    asked: integer("asked").notNull(),
+    /** The certificate that it replaces, by its renewal id (RFC 9773, 5). */
+    replaces: text("replaces"),
+    challenge: text("challenge", { enum: challengeTypes }),
+    token: text("token"),
+    /** What the authority reads at the token (RFC 8555, 8.1). */
+    keyAuthorization: text("key_authorization"),
+    /** Failures in a row that may pass by themselves, and when the order is gone on with. */
+    stumbles: integer("stumbles").notNull(),
+    goOnAt: integer("go_on_at").notNull(),
+    /** What the authority, or the network, said last: the problem's type without its prefix, and its words. */
+    problem: text("problem"),
+    detail: text("detail"),
+    certificateId: text("certificate_id"),
+    createdAt: integer("created_at").notNull(),
+    endedAt: integer("ended_at"),
+  },
+  (t) => [
+    uniqueIndex("acme_orders_one_open").on(t.name, t.purpose).where(sql`${t.state} = 'open'`),
+    index("acme_orders_name").on(t.name, t.createdAt),
+    index("acme_orders_created").on(t.createdAt),
+  ],
+);
 
 /** Settings changed by `candor config set`; a secret one is sealed, any other stands in `value`. */
 export const settings = sqliteTable("settings", {

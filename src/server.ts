@@ -30,7 +30,9 @@ import { createPress } from "./statuspage/press.ts";
 import { quarantineSubscriber } from "./subscribers/subscribers.ts";
 import { createLimits } from "./team/limits.ts";
 import { keepTicksFast } from "./ticks.ts";
+import { createKeeper } from "./tls/keeper.ts";
 import { createCertificateShelf } from "./tls/shelf.ts";
+import { readWishes } from "./tls/wishes.ts";
 
 export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
 
@@ -45,7 +47,7 @@ export type OpenInput = {
   overrides?: Partial<Record<SettingName, string | undefined>>;
   clock?: Clock;
   write?: (line: string) => void;
-  /** False: letters are queued and stay so, for the next server to deliver. */
+  /** False: letters are queued and stay so, and no certificate is asked for: the next server does both. */
   delivers?: boolean;
 };
 
@@ -81,6 +83,12 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       },
     });
     if (input.delivers === false) mailer.wake = () => {};
+    const certificates = createCertificateShelf({ db, keys, log });
+    const wishes = () => {
+      const read = readWishes(config);
+      return input.delivers === false ? { ...read, isOn: false } : read;
+    };
+    const keeper = createKeeper({ db, keys, clock, log, shelf: certificates, wishes });
     const announcer = createAnnouncer({ db, clock, log, onQueued: () => mailer.wake() });
     const deps: Deps = {
       db,
@@ -94,11 +102,13 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       mailer,
       announcer,
       limits: createLimits(clock),
-      certificates: createCertificateShelf({ db, keys, log }),
+      certificates,
+      keeper,
       dataFolder: input.data,
     };
     const close = async () => {
       press.stop();
+      await keeper.stop();
       await announcer.stop();
       await mailer.stop();
       store.close();
@@ -197,14 +207,21 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const hasCertificate = (host: string) => certificates.isValid(host, clock.now());
     const web = createServer(
       limits,
-      createEdge({ press, app: visitors, health, ...(secureAddress ? { hasCertificate } : {}) }),
+      createEdge({
+        press,
+        app: visitors,
+        health,
+        challenges: house.keeper.challenges,
+        ...(secureAddress ? { hasCertificate } : {}),
+      }),
     );
     const address = parseListen(config.text("listen")) as { host: string; port: number };
     await openDoor(web, address);
     if (secureAddress) {
       const { createTlsServer } = await import("./tls/listener.ts");
       const answer = createEdge({ press, app: visitors, health, isTls: true });
-      await openDoor(createTlsServer({ shelf: certificates, limits, answer }), secureAddress);
+      const { challenges } = house.keeper;
+      await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress);
     }
     const bound = web.address() as { port: number };
     const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;

@@ -12,13 +12,13 @@ import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { certificates } from "../schema.ts";
+import { latestRenewal } from "./renewal.ts";
 
 export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain">;
 
 /** What a browser would say of the certificate today. */
 export type CertificateState = "valid" | "expiring" | "expired";
 
-const day = 86_400_000;
 const column = "certificates.private_key";
 
 const shown = {
@@ -28,6 +28,11 @@ const shown = {
   notBefore: certificates.notBefore,
   notAfter: certificates.notAfter,
   createdAt: certificates.createdAt,
+  directory: certificates.directory,
+  renewalId: certificates.renewalId,
+  renewAt: certificates.renewAt,
+  renewalWindow: certificates.renewalWindow,
+  askWindowAt: certificates.askWindowAt,
 };
 
 /** @throws UserError with the field `chain`, `key` or `authority` that is to be mended */
@@ -64,21 +69,40 @@ export function importCertificate(
   const path = orderPath(own, given, roots);
   for (const certificate of path) refuseOutOfDate(certificate, now);
 
+  const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
+  const id = insertCertificate(db, { path, names, privateKey: pem, keys: input.keys, now });
+  return findCertificate(db, id);
+}
+
+/** @returns its id */
+export function insertCertificate(
+  db: Db | Tx,
+  input: {
+    /** The server's own first. */
+    path: X509Certificate[];
+    names: string[];
+    /** PKCS #8 in PEM. */
+    privateKey: string;
+    keys: Keys;
+    now: number;
+    issued?: Pick<typeof certificates.$inferInsert, "directory" | "renewalId" | "renewAt" | "askWindowAt">;
+  },
+): string {
+  const own = input.path[0] as X509Certificate;
   const id = newId();
   const row = {
     id,
-    chain: path.map((certificate) => certificate.toString()).join(""),
-    names,
+    chain: input.path.map((certificate) => certificate.toString()).join(""),
+    privateKey: seal(input.keys, { column, row: id }, input.privateKey),
+    names: input.names,
     issuer: nameOf(own.issuer),
     notBefore: own.validFromDate.getTime(),
     notAfter: own.validToDate.getTime(),
-    createdAt: now,
+    createdAt: input.now,
+    ...input.issued,
   };
-  const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
-  db.insert(certificates)
-    .values({ ...row, privateKey: seal(input.keys, { column, row: id }, pem) })
-    .run();
-  return findCertificate(db, id);
+  db.insert(certificates).values(row).run();
+  return id;
 }
 
 /** The ones that last longest first. */
@@ -105,12 +129,10 @@ export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }):
   return { chain: row.chain, key: unseal(input.keys, { column, row: row.id }, row.privateKey) };
 }
 
-/** Expiring: the last third of its life, or the last half of one that lives less than ten days. */
+/** Expiring: its renewal is overdue. */
 export function stateOf(certificate: Certificate, now: number): CertificateState {
-  const { notBefore, notAfter } = certificate;
-  if (now >= notAfter) return "expired";
-  const life = notAfter - notBefore;
-  return notAfter - now < life / (life < 10 * day ? 2 : 3) ? "expiring" : "valid";
+  if (now >= certificate.notAfter) return "expired";
+  return now > latestRenewal(certificate) ? "expiring" : "valid";
 }
 
 /** Whether a certificate's name is the host's: itself, or * for its first label (RFC 9525, 6.3). */
@@ -189,7 +211,7 @@ function orderPath(own: X509Certificate, given: X509Certificate[], roots: X509Ce
   }
 }
 
-function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
   return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 }
 
@@ -212,7 +234,7 @@ function refuseOutOfDate(certificate: X509Certificate, now: number): void {
     });
 }
 
-function namesOf(certificate: X509Certificate): string[] {
+export function namesOf(certificate: X509Certificate): string[] {
   const names = [...(certificate.subjectAltName ?? "").matchAll(/(?:^|, )DNS:([^,\s"]+)/g)];
   return names.map(([, name]) => (name as string).toLowerCase());
 }

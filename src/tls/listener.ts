@@ -6,22 +6,26 @@ import { randomBytes } from "node:crypto";
 import type { RequestListener, ServerOptions } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
+import { createServer as createChallengeServer } from "node:tls";
 import { getExtensionData, readTlsClientHello } from "read-tls-client-hello";
+import type { Challenges } from "./challenges.ts";
 import { posture } from "./posture.ts";
 import type { CertificateShelf } from "./shelf.ts";
 
 /** A fatal alert in a TLS record: unrecognized_name (RFC 8446, 6.2). */
 const unrecognizedName = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70]);
+const challengeProtocol = "acme-tls/1";
 const handshakeMs = 5_000;
 /** Tickets let clients come back without a full handshake; their key is forgotten so that old ones open nothing. */
 const ticketKeyMs = 6 * 3_600_000;
 
 export function createTlsServer(input: {
   shelf: CertificateShelf;
+  challenges: Challenges;
   limits: ServerOptions;
   answer: RequestListener;
 }): Server {
-  const { shelf } = input;
+  const { shelf, challenges } = input;
   const server = createServer(
     {
       ...input.limits,
@@ -37,6 +41,18 @@ export function createTlsServer(input: {
   rotation.unref();
   server.once("close", () => clearInterval(rotation));
 
+  // The handshake is all that an authority wants of it (RFC 8737, 3).
+  const challengeServer = createChallengeServer(
+    {
+      minVersion: "TLSv1.2",
+      handshakeTimeout: handshakeMs,
+      ALPNProtocols: [challengeProtocol],
+      SNICallback: (name, done) => done(null, challenges.contextFor(name.toLowerCase())),
+    },
+    (socket) => socket.end(),
+  );
+  challengeServer.on("tlsClientError", () => {});
+
   // Node's own listener begins the handshake; it gets the socket once the name is known to be ours.
   const [shakeHands] = server.listeners("connection") as [(socket: Socket) => void];
   server.removeListener("connection", shakeHands);
@@ -44,10 +60,15 @@ export function createTlsServer(input: {
     const late = setTimeout(() => socket.destroy(), handshakeMs);
     const gone = () => socket.destroy();
     socket.on("error", gone);
-    void nameIn(socket).then((name) => {
+    void readHello(socket).then((hello) => {
       clearTimeout(late);
       socket.removeListener("error", gone);
       if (socket.destroyed) return;
+      const { name, isChallenge } = hello;
+      if (isChallenge && name && challenges.contextFor(name)) {
+        challengeServer.emit("connection", socket);
+        return;
+      }
       if (name !== undefined && !shelf.find(name)) return void socket.end(unrecognizedName, () => socket.destroy());
       shakeHands.call(server, socket);
     });
@@ -55,12 +76,20 @@ export function createTlsServer(input: {
   return server;
 }
 
-/** @returns "" when the client names no host, undefined when what it says isn't a hello that could be read */
-async function nameIn(socket: Socket): Promise<string | undefined> {
+type Hello = {
+  /** "" when the client names no host, undefined when what it says isn't a hello that could be read. */
+  name: string | undefined;
+  /** It wants nothing but to see whether a name is ours. */
+  isChallenge: boolean;
+};
+
+async function readHello(socket: Socket): Promise<Hello> {
   try {
     const hello = await readTlsClientHello(socket);
-    return getExtensionData(hello, "server_name")?.serverName?.toLowerCase() ?? "";
+    const protocols = getExtensionData(hello, "alpn")?.protocols ?? [];
+    const name = getExtensionData(hello, "server_name")?.serverName?.toLowerCase() ?? "";
+    return { name, isChallenge: protocols.length === 1 && protocols[0] === challengeProtocol };
   } catch {
-    return undefined;
+    return { name: undefined, isChallenge: false };
   }
 }

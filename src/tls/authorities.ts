@@ -1,0 +1,83 @@
+/** The authorities that are spoken to, each with our account there: made once, however many names wait for it. */
+import type { Clock } from "../clock.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db } from "../db.ts";
+import type { Log } from "../log.ts";
+import { accountFor, forgetRegistration, mayRegisterAt, noteRegistered, noteRegistering } from "./accounts.ts";
+import { type Authority, AuthorityProblem, type Description, openAuthority } from "./authority.ts";
+import type { Wishes } from "./wishes.ts";
+
+export type Authorities = {
+  /** @throws AuthorityProblem or AuthorityUnreachable */
+  open(directory: string): Promise<OpenAuthority>;
+  /** It doesn't know our account any more, or something else that we were told. */
+  forget(directory: string, input: { account: boolean }): void;
+};
+export type OpenAuthority = { authority: Authority; description: Description };
+export type Reach = typeof openAuthority;
+
+/** What an authority says of itself is asked again after a day. */
+const freshMs = 24 * 3_600_000;
+
+export function createAuthorities(input: {
+  db: Db;
+  keys: Keys;
+  clock: Clock;
+  log: Log;
+  wishes: () => Wishes;
+  reach: Reach | undefined;
+}): Authorities {
+  const { db, keys, clock, log, wishes, reach = openAuthority } = input;
+  const opened = new Map<string, { opening: Promise<OpenAuthority>; at: number }>();
+
+  const register = async (directory: string): Promise<OpenAuthority> => {
+    const { authorities, caFiles, contact } = wishes();
+    const binding = authorities.find((known) => known.directory === directory)?.binding;
+    const now = clock.now();
+    const account = await accountFor(db, { directory, keys, now });
+    const { privateKey, url } = account;
+    const authority = await reach({ directory, privateKey, url, binding }, caFiles);
+    const description = await authority.describe();
+    if (url !== undefined) {
+      if (account.contact !== contact) {
+        await authority.changeContact({ contact });
+        noteRegistered(db, { directory, url, contact, keys });
+      }
+      return { authority, description };
+    }
+    if (description.needsBinding && !binding)
+      throw new AuthorityProblem(
+        { type: "externalAccountRequired", detail: "It takes only accounts that it has given a key for." },
+        400,
+      );
+    const at = mayRegisterAt(account, now);
+    if (at > now)
+      throw new AuthorityProblem(
+        { type: "rateLimited", detail: "It was asked for too many accounts." },
+        429,
+        String(Math.ceil((at - now) / 1000)),
+      );
+    noteRegistering(db, { directory, account, now });
+    const made = await authority.register({ contact });
+    noteRegistered(db, { directory, url: made, contact, keys });
+    log.info("certificate.account_made", { directory });
+    return { authority, description };
+  };
+
+  return {
+    open: (directory) => {
+      const { contact, caFiles, authorities } = wishes();
+      const as = JSON.stringify([directory, contact, caFiles, authorities]);
+      const known = opened.get(as);
+      if (known && clock.now() - known.at < freshMs) return known.opening;
+      const opening = register(directory);
+      opened.set(as, { opening, at: clock.now() });
+      opening.catch(() => opened.delete(as));
+      return opening;
+    },
+    forget: (directory, { account }) => {
+      if (account) forgetRegistration(db, directory);
+      opened.clear();
+    },
+  };
+}

@@ -1,0 +1,231 @@
+/**
+ * Sees to it that every host has a certificate, with nobody watching. A pass looks at each wanted name, begins an order
+ * when one is due, and takes open ones a step further; whatever waits, waits in a row, so that a crash costs a step and
+ * never an order. Names are worked on side by side, none by two at once.
+ */
+import { randomInt } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db } from "../db.ts";
+import type { Log } from "../log.ts";
+import { makeKey } from "./accounts.ts";
+import { createAuthorities, type Reach } from "./authorities.ts";
+import { AuthorityProblem, waitSaid } from "./authority.ts";
+import { type Certificate, listCertificates } from "./certificates.ts";
+import { type Challenges, createChallenges } from "./challenges.ts";
+import { askWindowLater, noteWindow } from "./issued.ts";
+import { certificateName, wantedNames } from "./names.ts";
+import {
+  beginOrder,
+  failuresInARow,
+  findOpenOrder,
+  listOpenOrders,
+  mayAskAt,
+  type Order,
+  type Purpose,
+  waitUntil,
+} from "./orders.ts";
+import { latestRenewal } from "./renewal.ts";
+import type { CertificateShelf } from "./shelf.ts";
+import { createSteps, isHostsOwn, patience } from "./steps.ts";
+import type { AuthorityChoice, Wishes } from "./wishes.ts";
+
+export type Keeper = {
+  challenges: Challenges;
+  /** Looks at everything that is due. Returns at once; the timetable calls it. */
+  wake(): void;
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>;
+  stop(): Promise<void>;
+  /** Begins an order now, or goes on with the open one, whatever the plan says; an authority's limits are kept. */
+  orderNow(input: { host: string; purpose: Purpose }): Promise<Order>;
+  planFor(host: string): Plan;
+};
+
+export type Plan = {
+  /** The name that is ordered: the host's, or its wildcard. */
+  name: string;
+  certificate: Certificate | undefined;
+  /** The order that is under way, or the last one when it failed. */
+  order: Order | undefined;
+  /** When something is done next; undefined where nothing is. */
+  nextAt: number | undefined;
+};
+
+/** Orders that are worked on at once. */
+const atOnce = 8;
+/** A stop waits for a step that is being taken, but not for an authority that hangs. */
+const stopMs = 2_000;
+
+export function createKeeper(input: {
+  db: Db;
+  keys: Keys;
+  clock: Clock;
+  log: Log;
+  shelf: CertificateShelf;
+  /** Read anew at each step, because settings change while the server runs. */
+  wishes: () => Wishes;
+  /** For simulations, where years pass and no network is. */
+  reach?: Reach;
+  chance?: () => number;
+}): Keeper {
+  const { db, keys, clock, log, shelf, wishes, reach, chance = () => randomInt(2 ** 32) / 2 ** 32 } = input;
+  const challenges = createChallenges(db);
+  const authorities = createAuthorities({ db, keys, clock, log, wishes, reach });
+  const steps = createSteps({ db, keys, clock, log, shelf, challenges, authorities, wishes, chance });
+  const underWay = new Map<string, Promise<void>>();
+  let stopped = false;
+
+  const pass = (): void => {
+    const wish = wishes();
+    if (stopped || !wish.isOn) return;
+    const now = clock.now();
+    const held = listCertificates(db);
+    const wanted = new Set(wantedNames(db, wish));
+    for (const order of listOpenOrders(db)) {
+      if (order.purpose === "serve" && !wanted.has(order.name)) steps.drop(order);
+      else if (order.goOnAt <= now) work(order.name, order.purpose);
+    }
+    const best = byName(held);
+    for (const name of wanted) {
+      if (underWay.size >= atOnce) return;
+      if (isDue(name, best, now)) work(name, "serve");
+    }
+    for (const certificate of held) {
+      if (underWay.size >= atOnce) return;
+      if (certificate.askWindowAt !== null && certificate.askWindowAt <= now)
+        start(`window ${certificate.id}`, () => askWindow(certificate));
+    }
+  };
+
+  const work = (name: string, purpose: Purpose) => start(`${purpose} ${name}`, () => advance(name, purpose));
+
+  const start = (what: string, run: () => Promise<void>): void => {
+    if (underWay.has(what) || underWay.size >= atOnce) return;
+    const running = run()
+      .catch((error: unknown) => log.error("certificate.keeper_failed", { what, error }))
+      .finally(() => underWay.delete(what));
+    underWay.set(what, running);
+  };
+
+  /** Until it waits for something or has come to its end. */
+  const advance = async (name: string, purpose: Purpose): Promise<void> => {
+    while (!stopped) {
+      const now = clock.now();
+      let order = findOpenOrder(db, { name, purpose });
+      if (!order) {
+        const best = byName(listCertificates(db));
+        if (purpose === "test" || !isDue(name, best, now)) return;
+        order = await begin({ name, purpose, ...sourceFor(name, best(name)) });
+      }
+      if (order.goOnAt > now) return;
+      await steps.take(order);
+    }
+  };
+
+  const begin = async (wish: { name: string; purpose: Purpose; directory: string; replaces: string | undefined }) => {
+    const privateKey = await makeKey(wishes().keyKind);
+    const { name, purpose, directory } = wish;
+    log.info("certificate.order_begun", { name, purpose, directory });
+    return beginOrder(db, { ...wish, privateKey, keys, now: clock.now() });
+  };
+
+  /** The questions that cost little come first: this is asked of every name in every pass. */
+  const isDue = (name: string, best: BestOf, now: number): boolean => {
+    const certificate = best(name);
+    if (certificate && now < renewalOf(certificate)) return false;
+    if (findOpenOrder(db, { name, purpose: "serve" })) return false;
+    const [last] = failuresInARow(db, { name, purpose: "serve" });
+    if (last && now < last.goOnAt) return false;
+    return now >= mayAskAt(db, { name, ...sourceFor(name, certificate), now });
+  };
+
+  const sourceFor = (name: string, certificate: Certificate | undefined) => {
+    const directory = chooseDirectory(name);
+    const replaces = certificate?.directory === directory ? (certificate.renewalId ?? undefined) : undefined;
+    return { directory, replaces };
+  };
+
+  /** The first authority, until it failed several times in a row for reasons of its own; then the other, and so on. */
+  const chooseDirectory = (name: string): string => {
+    const known = wishes().authorities;
+    const failures = failuresInARow(db, { name, purpose: "serve" });
+    const its = failures.filter((order) => !isHostsOwn(order.problem));
+    const tries = its.reduce((sum, order) => sum + order.stumbles + 1, 0);
+    return (known[Math.floor(tries / patience) % known.length] as AuthorityChoice).directory;
+  };
+
+  const askWindow = async (certificate: Certificate): Promise<void> => {
+    const { id, directory, renewalId } = certificate;
+    const now = clock.now();
+    try {
+      const { authority, description } = await authorities.open(directory ?? "");
+      if (!description.tellsWindows || renewalId === null) return askWindowLater(db, { id, saidMs: undefined, now });
+      const { start, end, retryAfter } = await authority.renewalWindow(renewalId);
+      const askAgainMs = waitSaid(retryAfter, now);
+      const { moved } = noteWindow(db, { certificate, window: { start, end }, askAgainMs, now, chance: chance() });
+      if (moved) log.info("certificate.window", { name: certificate.names[0], start, end });
+    } catch (error) {
+      const said = error instanceof AuthorityProblem ? error.retryAfter : undefined;
+      askWindowLater(db, { id, saidMs: waitSaid(said, now), now });
+      log.warn("certificate.window_unknown", { name: certificate.names[0], error });
+    }
+  };
+
+  return {
+    challenges,
+    wake: pass,
+    idle: async () => {
+      while (underWay.size > 0) await Promise.all(underWay.values());
+    },
+    stop: async () => {
+      stopped = true;
+      const late = new Promise((resolve) => setTimeout(resolve, stopMs).unref());
+      await Promise.race([Promise.all(underWay.values()), late]);
+    },
+    orderNow: async ({ host, purpose }) => {
+      const wish = wishes();
+      const name = certificateName(host, wish.wildcards);
+      const source =
+        purpose === "test"
+          ? { directory: wish.testDirectory, replaces: undefined }
+          : sourceFor(name, byName(listCertificates(db))(name));
+      const open = findOpenOrder(db, { name, purpose });
+      if (open) waitUntil(db, open, clock.now());
+      const order = open ?? (await begin({ name, purpose, ...source }));
+      pass();
+      return order;
+    },
+    planFor: (host) => {
+      const wish = wishes();
+      const name = certificateName(host, wish.wildcards);
+      const certificate = byName(listCertificates(db))(name);
+      const now = clock.now();
+      const open = findOpenOrder(db, { name, purpose: "serve" });
+      const [last] = failuresInARow(db, { name, purpose: "serve" });
+      const order = open ?? last;
+      if (!wish.isOn || !wantedNames(db, wish).includes(name)) return { name, certificate, order, nextAt: undefined };
+      const due = Math.max(certificate ? renewalOf(certificate) : now, last?.goOnAt ?? 0);
+      const free = mayAskAt(db, { name, ...sourceFor(name, certificate), now });
+      return { name, certificate, order, nextAt: open ? open.goOnAt : Math.max(due, free) };
+    },
+  };
+}
+
+type BestOf = (name: string) => Certificate | undefined;
+
+/** Of those that cover a name, the one that lasts longest. */
+function byName(held: Certificate[]): BestOf {
+  const best = new Map<string, Certificate>();
+  for (const certificate of held.toReversed()) for (const name of certificate.names) best.set(name, certificate);
+  return (name) => {
+    const [exact, wild] = [best.get(name), best.get(`*${name.slice(name.indexOf("."))}`)];
+    if (exact && wild) return exact.notAfter >= wild.notAfter ? exact : wild;
+    return exact ?? wild;
+  };
+}
+
+/** One that a person brought is theirs to renew; ours takes over when they are late. */
+function renewalOf(certificate: Certificate): number {
+  return certificate.renewAt ?? latestRenewal(certificate);
+}

@@ -1,0 +1,52 @@
+/** What the DNS says of a host, as an authority would ask it. */
+import { lookup, Resolver } from "node:dns/promises";
+
+export type Lookup = {
+  /** Every address, or none. @throws Error when the DNS doesn't answer */
+  addresses(name: string): Promise<string[]>;
+  /** The issuers that a CAA record allows (RFC 8659); undefined where none says anything or the DNS doesn't answer. */
+  allowedIssuers(name: string): Promise<string[] | undefined>;
+};
+
+const answersIn = { timeout: 5_000, tries: 2 };
+/** Nothing is there: that is an answer. */
+const nothing = new Set(["ENOTFOUND", "ENODATA", "EAI_NONAME"]);
+
+/** @param servers to be asked instead of the system's, like 192.0.2.53 or 192.0.2.53:5353 */
+export function createLookup(servers: string[]): Lookup {
+  const resolver = new Resolver(answersIn);
+  if (servers.length > 0) resolver.setServers(servers);
+  const orNone = async (asked: Promise<string[]>): Promise<string[]> => {
+    try {
+      return await asked;
+    } catch (error) {
+      if (nothing.has((error as NodeJS.ErrnoException).code ?? "")) return [];
+      throw error;
+    }
+  };
+  return {
+    addresses: async (name) => {
+      if (servers.length === 0)
+        return orNone(lookup(name, { all: true }).then((found) => found.map(({ address }) => address)));
+      const [four, six] = await Promise.all([orNone(resolver.resolve4(name)), orNone(resolver.resolve6(name))]);
+      return [...four, ...six];
+    },
+    allowedIssuers: async (name) => {
+      const isWildcard = name.startsWith("*.");
+      for (let at = isWildcard ? name.slice(2) : name; at.includes("."); at = at.slice(at.indexOf(".") + 1)) {
+        try {
+          const records = await resolver.resolveCaa(at);
+          const wild = records.filter((record) => record.issuewild !== undefined).map((record) => record.issuewild);
+          const plain = records.filter((record) => record.issue !== undefined).map((record) => record.issue);
+          const speaking = isWildcard && wild.length > 0 ? wild : plain;
+          if (records.length > 0 && speaking.length > 0)
+            return speaking.map((value) => String(value).split(";")[0]?.trim().toLowerCase() ?? "");
+          if (records.length > 0) return undefined;
+        } catch (error) {
+          if (!nothing.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+        }
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,38 @@
+/** Which names a certificate is wanted for: the https hosts of the table, each alone or under a wildcard. */
+import { isIP } from "node:net";
+import { parse } from "tldts";
+import type { Db, Tx } from "../db.ts";
+import { hosts } from "../schema.ts";
+
+/**
+ * @param wildcards domains whose direct hosts share one certificate, like example.com for *.example.com
+ * @param isPublic the authority is one of the public ones, which certify nothing but names of the public DNS
+ */
+export function wantedNames(db: Db | Tx, wish: { wildcards: string[]; isPublic: boolean }): string[] {
+  const names = db
+    .select()
+    .from(hosts)
+    .all()
+    .filter((host) => host.origin.startsWith("https:") && isDnsName(host.name))
+    .filter((host) => !wish.isPublic || isPublicName(host.name))
+    .map((host) => certificateName(host.name, wish.wildcards));
+  return [...new Set(names)];
+}
+
+/** The name that is ordered for a host. */
+export function certificateName(host: string, wildcards: string[]): string {
+  const parent = host.slice(host.indexOf(".") + 1);
+  return wildcards.includes(parent) ? `*.${parent}` : host;
+}
+
+/** Whether the name has the form of one that an authority certifies at all. */
+export function isDnsName(name: string): boolean {
+  if (name.startsWith("[") || isIP(name) !== 0 || name.length > 253) return false;
+  return name.split(".").every((label) => /^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(label));
+}
+
+/** Whether the name is below one of the suffixes that the whole internet knows. */
+export function isPublicName(name: string): boolean {
+  const { publicSuffix, isIcann } = parse(name);
+  return isIcann === true && publicSuffix !== name;
+}

@@ -1,0 +1,222 @@
+/**
+ * Orders as rows. For each name and purpose at most one is open, which the database itself sees to; what it needs to go on
+ * after a crash is written before the authority is asked. Ended ones are kept for two weeks: they are what the limits of
+ * an authority are counted from, and what a person is told of the failures.
+ */
+import { and, asc, desc, eq, gt, lt, ne } from "drizzle-orm";
+import { getDomain } from "tldts";
+import { seal, unseal } from "../crypto/fields.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db, Tx } from "../db.ts";
+import { newId } from "../ids.ts";
+import { acmeOrders, type ChallengeType } from "../schema.ts";
+import type { Problem } from "./authority.ts";
+import { pauseAfter, stumblePause } from "./renewal.ts";
+
+export type Order = typeof acmeOrders.$inferSelect;
+export type Purpose = Order["purpose"];
+
+const hour = 3_600_000;
+const day = 24 * hour;
+const column = "acme_orders.private_key";
+
+/** @throws the database's error when one is open already */
+export function beginOrder(
+  db: Db | Tx,
+  input: {
+    name: string;
+    purpose: Purpose;
+    directory: string;
+    replaces: string | undefined;
+    privateKey: string;
+    keys: Keys;
+    now: number;
+  },
+): Order {
+  const id = newId();
+  const { name, purpose, directory, now } = input;
+  const row = {
+    id,
+    name,
+    purpose,
+    directory,
+    state: "open" as const,
+    privateKey: seal(input.keys, { column, row: id }, input.privateKey),
+    asked: 0,
+    replaces: input.replaces ?? null,
+    stumbles: 0,
+    goOnAt: now,
+    createdAt: now,
+  };
+  return db.insert(acmeOrders).values(row).returning().get();
+}
+
+export function findOpenOrder(db: Db | Tx, input: { name: string; purpose: Purpose }): Order | undefined {
+  const { name, purpose } = input;
+  return db
+    .select()
+    .from(acmeOrders)
+    .where(and(eq(acmeOrders.name, name), eq(acmeOrders.purpose, purpose), eq(acmeOrders.state, "open")))
+    .get();
+}
+
+export function findOrder(db: Db | Tx, id: string): Order {
+  const order = db.select().from(acmeOrders).where(eq(acmeOrders.id, id)).get();
+  if (!order) throw new Error(`There is no order ${id}.`);
+  return order;
+}
+
+export function listOpenOrders(db: Db | Tx): Order[] {
+  return db.select().from(acmeOrders).where(eq(acmeOrders.state, "open")).orderBy(asc(acmeOrders.goOnAt)).all();
+}
+
+/** The newest first, the open one among them. */
+export function listOrdersOf(db: Db | Tx, input: { name: string; purpose: Purpose }): Order[] {
+  const { name, purpose } = input;
+  return db
+    .select()
+    .from(acmeOrders)
+    .where(and(eq(acmeOrders.name, name), eq(acmeOrders.purpose, purpose)))
+    .orderBy(desc(acmeOrders.createdAt), desc(acmeOrders.id))
+    .all();
+}
+
+/** The key of the certificate to be, in clear. Never leaves the process. */
+export function keyOf(order: Order, keys: Keys): string {
+  if (!order.privateKey) throw new Error(`Order ${order.id} has no key any more.`);
+  return unseal(keys, { column, row: order.id }, order.privateKey);
+}
+
+/** Before the authority is asked to open it, because a crash may hide what it answered. */
+export function noteAsked(db: Db, order: Order): void {
+  change(db, order, { asked: order.asked + 1 });
+}
+
+export function noteOpened(db: Db, order: Order, input: { url: string; now: number }): void {
+  change(db, order, { url: input.url, openedAt: input.now, stumbles: 0 });
+}
+
+/** The authority has forgotten the order, or doesn't take what it replaces: it is asked anew. */
+export function askAnew(db: Db, order: Order, input: { replaces: string | null; now: number }): void {
+  change(db, order, { url: null, token: null, keyAuthorization: null, replaces: input.replaces, goOnAt: input.now });
+}
+
+export function noteChallenge(
+  db: Db,
+  order: Order,
+  input: { challenge: ChallengeType; token: string; keyAuthorization: string },
+): void {
+  change(db, order, input);
+}
+
+export function waitUntil(db: Db, order: Order, at: number): void {
+  change(db, order, { goOnAt: Math.ceil(at) });
+}
+
+/** What may pass by itself: the order stays and is gone on with later. */
+export function stumble(
+  db: Db,
+  order: Order,
+  input: Problem & { saidMs?: number | undefined; now: number; chance: number },
+): number {
+  const stumbles = order.stumbles + 1;
+  const goOnAt = Math.ceil(input.now + stumblePause(stumbles, input.saidMs, input.chance));
+  change(db, order, { stumbles, goOnAt, problem: input.type, detail: input.detail });
+  return goOnAt;
+}
+
+/** Its key goes with it. The next may begin at `goOnAt`. */
+export function failOrder(
+  db: Db,
+  order: Order,
+  input: Problem & { saidMs?: number | undefined; now: number; chance: number },
+): number {
+  const { now } = input;
+  const failures = failuresInARow(db, order).length + 1;
+  const goOnAt = Math.ceil(now + pauseAfter(failures, input.saidMs, input.chance));
+  end(db, order, { state: "failed", goOnAt, problem: input.type, detail: input.detail, endedAt: now });
+  return goOnAt;
+}
+
+export function completeOrder(tx: Db | Tx, order: Order, input: { certificateId: string | null; now: number }): void {
+  const { certificateId, now } = input;
+  end(tx, order, { state: "done", certificateId, problem: null, detail: null, endedAt: now });
+}
+
+/** Of the same name and purpose since the last that was done, the newest first. */
+export function failuresInARow(db: Db | Tx, input: { name: string; purpose: Purpose }): Order[] {
+  const failed: Order[] = [];
+  for (const order of listOrdersOf(db, input)) {
+    if (order.state === "done") break;
+    if (order.state === "failed") failed.push(order);
+  }
+  return failed;
+}
+
+/** Below what Let's Encrypt allows: 300 orders of an account in 3 hours, 5 failures of a name in one hour, 5 certificates for one name and 50 for one registered domain in 7 days. */
+const limits = {
+  orders: { most: 270, inMs: 3 * hour },
+  failures: { most: 4, inMs: hour },
+  duplicates: { most: 4, inMs: 7 * day },
+  domain: { most: 40, inMs: 7 * day },
+};
+
+/** The moment from which on one more order for the name keeps below every limit. In the past: now. */
+export function mayAskAt(
+  db: Db | Tx,
+  input: { name: string; directory: string; replaces?: string | null | undefined; now: number },
+): number {
+  const { name, directory, now } = input;
+  const recent = db
+    .select()
+    .from(acmeOrders)
+    .where(and(eq(acmeOrders.directory, directory), gt(acmeOrders.createdAt, now - 14 * day)))
+    .orderBy(asc(acmeOrders.createdAt))
+    .all();
+  const asked = recent.flatMap((order) => Array<number>(order.asked).fill(order.endedAt ?? now));
+  const mine = recent.filter((order) => order.name === name);
+  const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
+  const issued = mine.filter((order) => order.state === "done");
+  const free = [fullUntil(asked, limits.orders, now), fullUntil(ends(failed), limits.failures, now)];
+  free.push(fullUntil(ends(issued), limits.duplicates, now));
+  // An order that says what it replaces doesn't count against the domain.
+  if (!input.replaces) {
+    const domain = registeredDomain(name);
+    const near = recent.filter((order) => order.state === "done" && registeredDomain(order.name) === domain);
+    free.push(fullUntil(ends(near), limits.domain, now));
+  }
+  return Math.max(...free);
+}
+
+function ends(orders: Order[]): number[] {
+  return orders.map((order) => order.endedAt ?? order.createdAt);
+}
+
+function fullUntil(times: number[], limit: { most: number; inMs: number }, now: number): number {
+  const within = times.filter((at) => at > now - limit.inMs).toSorted((a, b) => a - b);
+  const oldest = within.at(-limit.most);
+  return oldest === undefined ? now : oldest + limit.inMs;
+}
+
+function registeredDomain(name: string): string {
+  return getDomain(name.replace(/^\*\./, ""), { allowPrivateDomains: true }) ?? name;
+}
+
+export function forgetOldOrders(db: Db, input: { now: number }): void {
+  const old = lt(acmeOrders.createdAt, input.now - 15 * day);
+  db.delete(acmeOrders)
+    .where(and(ne(acmeOrders.state, "open"), old))
+    .run();
+}
+
+function change(db: Db | Tx, order: Order, fields: Partial<Order>): void {
+  db.update(acmeOrders).set(fields).where(eq(acmeOrders.id, order.id)).run();
+}
+
+function end(db: Db | Tx, order: Order, fields: Partial<Order>): void {
+  const gone = { privateKey: null, token: null, keyAuthorization: null };
+  db.update(acmeOrders)
+    .set({ ...fields, ...gone })
+    .where(and(eq(acmeOrders.id, order.id), eq(acmeOrders.state, "open")))
+    .run();
+}

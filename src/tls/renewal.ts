@@ -1,0 +1,62 @@
+/**
+ * When a certificate is renewed and when a failed order is tried again. Times are UTC milliseconds. Nothing here knows how
+ * long certificates live: an authority may shorten them at any time, so everything is a part of the life at hand.
+ */
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export type Life = { notBefore: number; notAfter: number };
+export type Window = { start: number; end: number };
+
+/** The last moment to begin: a third of the life is left, of one shorter than ten days a half. */
+export function latestRenewal({ notBefore, notAfter }: Life): number {
+  const life = notAfter - notBefore;
+  return notAfter - life / (life < 10 * day ? 2 : 3);
+}
+
+/**
+ * A moment drawn from the authority's window (RFC 9773, 4.2), where it told one that can be meant, and never later than
+ * the last moment; else one shortly before that. The draw spreads the renewals of many.
+ *
+ * @param chance from 0 to 1
+ */
+export function renewalTime(life: Life, window: Window | undefined, chance: number): number {
+  const latest = latestRenewal(life);
+  const length = life.notAfter - life.notBefore;
+  if (!window || !isMeant(window, life)) return latest - chance * length * 0.02;
+  const drawn = window.start + chance * (window.end - window.start);
+  // However early the window: an authority that asks at once, again and again, would use up its own limits for us.
+  return Math.max(life.notBefore + length / 10, Math.min(drawn, latest));
+}
+
+/** An authority that wants a certificate gone at once names a window in the past; one after the end is a mistake. */
+export function isMeant({ start, end }: Window, { notAfter }: Life): boolean {
+  return Number.isFinite(start) && Number.isFinite(end) && start < end && start < notAfter && end - start < 365 * day;
+}
+
+/** How long until the window is asked for again: as the authority says, within an hour and half a day. */
+export function askAgainAfter(saidMs: number | undefined): number {
+  return Math.min(Math.max(saidMs ?? 6 * hour, hour), 12 * hour);
+}
+
+/** After the first, second, … failure in a row. An hour allows five failures of one name; the first hour here has four. */
+const pausesMs = [5, 10, 20, 30, 60, 120].map((minutes) => minutes * minute);
+
+/**
+ * How long after a failure nothing is tried.
+ *
+ * @param failures in a row, from 1
+ * @param saidMs what the authority asked for (Retry-After); more than a day isn't believed
+ * @param chance from 0 to 1
+ */
+export function pauseAfter(failures: number, saidMs: number | undefined, chance: number): number {
+  const own = pausesMs[Math.min(failures, pausesMs.length) - 1] ?? minute;
+  return Math.max(own * (1 + chance / 5), Math.min(saidMs ?? 0, day));
+}
+
+/** The same for what passes by itself: an authority that is down, or a name that isn't in the DNS yet. */
+export function stumblePause(stumbles: number, saidMs: number | undefined, chance: number): number {
+  const own = Math.min(10_000 * 2 ** (stumbles - 1), hour);
+  return Math.max(own * (1 + chance / 5), Math.min(saidMs ?? 0, day));
+}

@@ -1,0 +1,293 @@
+/**
+ * The way of one order, from its row to its certificate: each step is one question to the authority and one commit, so
+ * that it can be taken again after a crash. What a failed step means is judged in one place, below.
+ */
+import type { Clock } from "../clock.ts";
+import type { Keys } from "../crypto/keyring.ts";
+import type { Db } from "../db.ts";
+import type { Log } from "../log.ts";
+import type { ChallengeType } from "../schema.ts";
+import type { Authorities } from "./authorities.ts";
+import {
+  type Authority,
+  AuthorityProblem,
+  AuthorityUnreachable,
+  type ChallengeView,
+  type Description,
+  type OrderView,
+  type Problem,
+  waitSaid,
+} from "./authority.ts";
+import type { Challenges } from "./challenges.ts";
+import { keepIssued, readIssued } from "./issued.ts";
+import {
+  askAnew,
+  completeOrder,
+  failOrder,
+  findOrder,
+  keyOf,
+  listOrdersOf,
+  mayAskAt,
+  noteAsked,
+  noteChallenge,
+  noteOpened,
+  type Order,
+  stumble,
+  waitUntil,
+} from "./orders.ts";
+import type { CertificateShelf } from "./shelf.ts";
+import type { Wishes } from "./wishes.ts";
+
+export type Steps = {
+  /** Takes an open order as far as one question goes. Never throws: what went wrong stands in its row. */
+  take(order: Order): Promise<void>;
+  /** Ends an order that nobody wants any more. */
+  drop(order: Order): void;
+};
+
+/** Between two looks at an order that the authority works on. */
+const pollMs = 500;
+const longestPollMs = 3_600_000;
+/** An open order that an authority neither ends nor forgets. */
+const oldestOrderMs = 20 * 3_600_000;
+/** Failures in a row that aren't the host's after which the other authority is asked. */
+export const patience = 3;
+/** What another authority would say as well. */
+const hostsOwn = new Set([
+  ...["unauthorized", "caa", "dns", "connection", "tls", "incorrectResponse", "rejectedIdentifier"],
+  ...["noAddress", "noChallenge", "unwanted"],
+]);
+/** What the next attempt may well not meet. */
+const passing = new Set(["rateLimited", "serverInternal", "badNonce", "orderNotReady", "noAddress", "hook"]);
+
+export function isHostsOwn(problem: string | null): boolean {
+  return hostsOwn.has(problem ?? "");
+}
+
+export function createSteps(input: {
+  db: Db;
+  keys: Keys;
+  clock: Clock;
+  log: Log;
+  shelf: CertificateShelf;
+  challenges: Challenges;
+  authorities: Authorities;
+  wishes: () => Wishes;
+  chance: () => number;
+}): Steps {
+  const { db, keys, clock, log, shelf, challenges, authorities, wishes, chance } = input;
+  /** Orders whose challenge this process has told the authority to look at. */
+  const accepted = new Set<string>();
+
+  const takeStep = async (order: Order): Promise<void> => {
+    const { authority, description } = await authorities.open(order.directory);
+    if (order.url === null) return ask(order, authority, description);
+    const view = await authority.viewOrder(order.url);
+    switch (view.status) {
+      case "pending":
+        return answerChallenge(order, authority, view);
+      case "ready":
+        await authority.finalize(view, { name: order.name, privateKey: keyOf(order, keys) });
+        return pollLater(order, undefined);
+      case "processing":
+        return pollLater(order, view.retryAfter);
+      case "valid":
+        return takeCertificate(order, authority, view);
+      case "invalid":
+        throw refused(view.error ?? (await problemBelow(authority, view)));
+    }
+  };
+
+  const ask = async (order: Order, authority: Authority, description: Description): Promise<void> => {
+    await refuseHopeless(order, description);
+    const now = clock.now();
+    const free = mayAskAt(db, { ...order, now });
+    if (free > now) return waitUntil(db, order, free);
+    noteAsked(db, order);
+    const { profile } = wishes();
+    const view = await authority.openOrder({
+      name: order.name,
+      profile: description.profiles.includes(profile) ? profile : undefined,
+      replaces: order.replaces ?? undefined,
+    });
+    noteOpened(db, order, { url: view.url, now: clock.now() });
+  };
+
+  /** What the authority would find out as well, at the cost of one of the few failures that it allows. */
+  const refuseHopeless = async (order: Order, description: Description): Promise<void> => {
+    const { lookup, dnsHook } = wishes();
+    const host = hostOf(order);
+    if (!dnsHook && (await lookup.addresses(host)).length === 0)
+      throw new AuthorityProblem({ type: "noAddress", detail: `The DNS knows no address of ${host}.` }, 0);
+    const allowed = await lookup.allowedIssuers(order.name);
+    const ours = description.caaIdentities.map((identity) => identity.toLowerCase());
+    if (!allowed || ours.length === 0 || ours.some((identity) => allowed.includes(identity))) return;
+    const detail = `A CAA record of ${host} allows ${allowed.filter(Boolean).join(", ") || "nobody"}, not ${ours.join(" or ")}.`;
+    throw new AuthorityProblem({ type: "caa", detail }, 0);
+  };
+
+  const answerChallenge = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
+    const authorization = await authority.viewAuthorization(view.authorizations[0] ?? "");
+    if (authorization.status === "invalid") throw refused(problemOf(authorization.challenges));
+    if (authorization.status !== "pending") return pollLater(order, undefined);
+    const offered = authorization.challenges.map(({ type }) => type);
+    const type = order.challenge ?? chooseChallenge(order, offered);
+    const challenge = authorization.challenges.find((known) => known.type === type);
+    if (!challenge) throw new AuthorityProblem({ type: "noChallenge", detail: `It offers ${offered.join(", ")}.` }, 0);
+    const keyAuthorization = await authority.keyAuthorization(challenge);
+    if (order.token !== challenge.token)
+      noteChallenge(db, order, { challenge: type, token: challenge.token, keyAuthorization });
+    const isTold = accepted.has(order.id);
+    await show({ ...order, challenge: type }, { token: challenge.token, keyAuthorization, isTold });
+    // Told once; after a restart once more, because nobody knows whether it was heard.
+    if (challenge.status === "pending" && !isTold) {
+      accepted.add(order.id);
+      await authority.accept(challenge);
+    }
+    pollLater(order, undefined);
+  };
+
+  const show = async (order: Order, input: { token: string; keyAuthorization: string; isTold: boolean }) => {
+    const name = hostOf(order);
+    const { token, keyAuthorization } = input;
+    if (order.challenge === "http-01") challenges.show({ name, token, keyAuthorization });
+    if (order.challenge === "tls-alpn-01") await challenges.showInHandshake({ name, keyAuthorization });
+    if (order.challenge !== "dns-01" || input.isTold) return;
+    await wishes()
+      .dnsHook?.("present", recordOf(order), keyAuthorization)
+      .catch((error: Error) => {
+        throw new AuthorityProblem({ type: "hook", detail: error.message }, 0);
+      });
+  };
+
+  /** Where one kind failed the last time, another is tried; where it worked, the same. */
+  const chooseChallenge = (order: Order, offered: ChallengeType[]): ChallengeType => {
+    if (wishes().dnsHook && offered.includes("dns-01")) return "dns-01";
+    const known = (["http-01", "tls-alpn-01"] as const).filter((type) => offered.includes(type));
+    const last = listOrdersOf(db, order).find((other) => other.id !== order.id && other.challenge !== null);
+    const wanted = last?.state === "failed" ? known.find((type) => type !== last.challenge) : last?.challenge;
+    return known.find((type) => type === wanted) ?? known[0] ?? "http-01";
+  };
+
+  const takeCertificate = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
+    if (view.certificate === undefined) return pollLater(order, view.retryAfter);
+    const pem = await authority.download(view);
+    const privateKey = keyOf(order, keys);
+    const { directory, name } = order;
+    const now = clock.now();
+    const issued = await readIssued({ pem, privateKey, name, now }).catch((error: Error) => {
+      throw new AuthorityProblem({ type: "badCertificate", detail: error.message }, 0);
+    });
+    const ended = findOrder(db, order.id);
+    db.transaction(
+      (tx) => {
+        const kept = { ...issued, privateKey, directory, keys, now, chance: chance() };
+        const certificateId = order.purpose === "test" ? null : keepIssued(tx, kept);
+        completeOrder(tx, order, { certificateId, now });
+      },
+      { behavior: "immediate" },
+    );
+    takeDown(ended);
+    shelf.reload();
+    log.info("certificate.issued", { name, purpose: order.purpose, directory });
+  };
+
+  const pollLater = (order: Order, retryAfter: string | undefined): void => {
+    const now = clock.now();
+    const age = now - (order.openedAt ?? now);
+    if (age > oldestOrderMs)
+      throw new AuthorityProblem({ type: "stuck", detail: "It doesn't come to an end with the order." }, 0);
+    // The longer it takes, the longer until the next look.
+    const own = Math.min(Math.max(pollMs, age / 10), 60_000);
+    waitUntil(db, order, now + Math.min(Math.max(own, waitSaid(retryAfter, now) ?? 0), longestPollMs));
+  };
+
+  const judge = (order: Order, error: unknown): void => {
+    const now = clock.now();
+    if (!(error instanceof AuthorityProblem)) {
+      if (!(error instanceof AuthorityUnreachable)) log.error("certificate.step_failed", { name: order.name, error });
+      stumbleOver(order, { type: "unreachable", detail: error instanceof Error ? error.message : String(error) });
+      return;
+    }
+    const saidMs = waitSaid(error.retryAfter, now);
+    const problem = { type: error.type, detail: error.message };
+    const isForgotten = error.type === "accountDoesNotExist";
+    if ((isForgotten || (order.url !== null && error.status === 404)) && order.asked < 3) {
+      authorities.forget(order.directory, { account: isForgotten });
+      accepted.delete(order.id);
+      log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
+      askAnew(db, order, { replaces: order.replaces, now: now + pollMs });
+    } else if (error.type === "alreadyReplaced" && order.replaces !== null) {
+      askAnew(db, order, { replaces: null, now });
+    } else if (passing.has(error.type) || error.status >= 500 || isDoubled(order, error)) {
+      stumbleOver(order, problem, saidMs);
+    } else {
+      fail(order, problem, saidMs);
+    }
+  };
+
+  /** After a crash it is told again what it was told before, and may complain; the next look shows what became of it. */
+  const isDoubled = (order: Order, error: AuthorityProblem) =>
+    error.type === "malformed" && accepted.has(order.id) && order.stumbles < patience;
+
+  const stumbleOver = (order: Order, problem: Problem, saidMs?: number): void => {
+    const now = clock.now();
+    const hasOther = wishes().authorities.length > 1 && order.purpose === "serve";
+    const isTooOld = order.url !== null && now - (order.openedAt ?? now) > oldestOrderMs;
+    // An authority that is down keeps nobody from asking the other.
+    if (isTooOld || (hasOther && order.stumbles + 1 >= patience && !isHostsOwn(problem.type))) {
+      fail(order, problem, undefined);
+      return;
+    }
+    const goOnAt = stumble(db, order, { ...problem, saidMs, now, chance: chance() });
+    log.warn("certificate.order_waits", { name: order.name, problem: problem.type, detail: problem.detail, goOnAt });
+  };
+
+  const fail = (order: Order, problem: Problem, saidMs: number | undefined): void => {
+    const ended = findOrder(db, order.id);
+    const goOnAt = failOrder(db, order, { ...problem, saidMs, now: clock.now(), chance: chance() });
+    takeDown(ended);
+    log.warn("certificate.order_failed", { name: order.name, problem: problem.type, detail: problem.detail, goOnAt });
+  };
+
+  /** @param order as it was before it ended, when it still said what it shows */
+  const takeDown = (order: Order): void => {
+    accepted.delete(order.id);
+    challenges.takeDown({ name: hostOf(order), token: order.token });
+    if (order.challenge !== "dns-01" || order.keyAuthorization === null) return;
+    wishes()
+      .dnsHook?.("cleanup", recordOf(order), order.keyAuthorization)
+      .catch((error: Error) => log.warn("certificate.hook_failed", { name: order.name, detail: error.message }));
+  };
+
+  return {
+    take: async (order) => {
+      try {
+        await takeStep(order);
+      } catch (error) {
+        judge(order, error);
+      }
+    },
+    drop: (order) => fail(order, { type: "unwanted", detail: "The host was removed." }, undefined),
+  };
+}
+
+async function problemBelow(authority: Authority, view: OrderView): Promise<Problem | undefined> {
+  return problemOf((await authority.viewAuthorization(view.authorizations[0] ?? "")).challenges);
+}
+
+function problemOf(challenges: ChallengeView[]): Problem | undefined {
+  return challenges.find((challenge) => challenge.error)?.error;
+}
+
+function refused(problem: Problem | undefined): AuthorityProblem {
+  return new AuthorityProblem(problem ?? { type: "unauthorized", detail: "It doesn't say why." }, 0);
+}
+
+function hostOf(order: Order): string {
+  return order.name.replace(/^\*\./, "");
+}
+
+function recordOf(order: Order): string {
+  return `_acme-challenge.${hostOf(order)}`;
+}

@@ -1,0 +1,72 @@
+/**
+ * What the operator wants of certificates, from the settings. Nothing is asked of anybody before https is listened on and
+ * a contact is set, which is how the operator agrees to the authority's terms.
+ */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { Config } from "../config.ts";
+import { createLookup } from "./lookup.ts";
+
+/** How and of whom certificates are had. */
+export type Wishes = {
+  isOn: boolean;
+  /** The first is asked; a second takes its place when it fails. */
+  authorities: AuthorityChoice[];
+  /** For tests of a host: nothing of it is served. */
+  testDirectory: string;
+  /** PEM files with the roots of directories that aren't public ones. */
+  caFiles: string[];
+  /** Without roots of its own, it is taken for one of the public authorities. */
+  isPublic: boolean;
+  contact: string;
+  keyKind: "ecdsa" | "rsa";
+  /** Taken where the authority offers it. */
+  profile: string;
+  /** Domains whose direct hosts share one certificate. */
+  wildcards: string[];
+  /** Puts a TXT record into the DNS, or takes it out. */
+  dnsHook: DnsHook | undefined;
+  lookup: ReturnType<typeof createLookup>;
+};
+
+export type AuthorityChoice = { directory: string; binding: { kid: string; key: string } | undefined };
+export type DnsHook = (deed: "present" | "cleanup", record: string, value: string) => Promise<void>;
+
+const run = promisify(execFile);
+const hookMs = 180_000;
+
+export function readWishes(config: Config): Wishes {
+  const list = (text: string) => text.split(/[\s,]+/).filter((part) => part !== "");
+  const choice = (directory: string, kid: string, key: string): AuthorityChoice => ({
+    directory,
+    binding: kid === "" ? undefined : { kid, key },
+  });
+  const first = choice(config.text("acme.directory"), config.text("acme.eab_kid"), config.text("acme.eab_key"));
+  const second = config.text("acme.second_directory");
+  const spare = choice(second, config.text("acme.second_eab_kid"), config.text("acme.second_eab_key"));
+  const hook = config.text("acme.dns_hook");
+  const caFile = config.text("acme.ca_file");
+  return {
+    isOn: config.text("https.listen") !== "" && config.text("acme.contact") !== "",
+    authorities: second === "" ? [first] : [first, spare],
+    testDirectory: config.text("acme.test_directory"),
+    caFiles: caFile === "" ? [] : [caFile],
+    isPublic: caFile === "",
+    contact: config.text("acme.contact"),
+    keyKind: config.text("acme.key_type") as "ecdsa" | "rsa",
+    profile: config.text("acme.profile"),
+    wildcards: list(config.text("acme.wildcards")),
+    dnsHook: hook === "" ? undefined : (deed, record, value) => runHook(hook, [deed, record, value]),
+    lookup: createLookup(list(config.text("acme.dns_servers"))),
+  };
+}
+
+async function runHook(program: string, given: string[]): Promise<void> {
+  try {
+    await run(program, given, { timeout: hookMs, maxBuffer: 64 * 1024 });
+  } catch (error) {
+    const { stderr = "", message } = error as { stderr?: string; message: string };
+    const said = stderr.trim().split("\n").at(-1) || message.split("\n")[0];
+    throw new Error(`${program} ${given[0]} ended with an error: ${said}`);
+  }
+}

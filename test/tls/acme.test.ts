@@ -1,0 +1,426 @@
+/** Certificates by ACME, against Let's Encrypt's own test authority: obtained, renewed, refused, and never lost. */
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { connect } from "node:tls";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import type { SettingName } from "../../src/config.ts";
+import { foundHouse, prepareKeys } from "../../src/founding.ts";
+import { addHost, removeHost } from "../../src/pages/pages.ts";
+import { openHouse, startServer } from "../../src/server.ts";
+import { listCertificates } from "../../src/tls/certificates.ts";
+import { listOrdersOf } from "../../src/tls/orders.ts";
+import { createAuthority } from "../support/authority.ts";
+import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { needs } from "../support/need.ts";
+import { type Pebble, startPebble } from "../support/pebble.ts";
+import { fetchFrom, freePort } from "../support/program.ts";
+
+const skip = needs("pebble", "pebble-challtestsrv");
+
+async function serve(
+  t: TestContext,
+  pebble: Pebble,
+  options: { hosts: string[]; settings?: Partial<Record<SettingName, string>> },
+) {
+  const folder = mkdtempSync(join(tmpdir(), "candor-acme-"));
+  const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
+  const now = Date.now();
+  const by = { kind: "operator" } as const;
+  prepareKeys({ ...place, now });
+  const founded = openHouse({ ...place, environment: {}, write: () => {} });
+  const [first = "", ...rest] = options.hosts;
+  foundHouse(founded, { pageName: "Acme", host: first, owner: "o@example.com", smtpUrl: "", timeZone: "UTC", now, by });
+  const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
+  for (const host of rest) addHost(founded.db, { pageId, host, now: now + 1, by });
+  await founded.close();
+  const lines: string[] = [];
+  let ahead = 0;
+  const server = await startServer({
+    ...place,
+    environment: {},
+    clock: { now: () => Date.now() + ahead },
+    overrides: {
+      listen: `127.0.0.1:${pebble.httpPort}`,
+      "https.listen": `127.0.0.1:${pebble.tlsPort}`,
+      "acme.directory": pebble.directory,
+      "acme.ca_file": pebble.caFile,
+      "acme.contact": "o@example.com",
+      "acme.dns_servers": pebble.dns,
+      ...options.settings,
+    },
+    write: (line) => lines.push(line),
+  });
+  t.after(async () => {
+    await server.stop().catch(() => {});
+    rmSync(folder, { recursive: true });
+  });
+  const { db } = server.deps;
+  /** Until it is so, or it is told why not. */
+  const until = async (what: () => boolean) => {
+    for (let tries = 0; tries < 600; tries++) {
+      if (what()) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.fail(`It didn't come to it: ${lines.slice(-10).join("")}`);
+  };
+  return {
+    ...server,
+    lines,
+    until,
+    skipAhead: (ms: number) => {
+      ahead += ms;
+    },
+    certificates: () => listCertificates(db),
+    orders: (name: string) => listOrdersOf(db, { name, purpose: "serve" }),
+    isServed: async (name: string) => {
+      const ca = await pebble.root();
+      return new Promise<boolean>((resolve) => {
+        const socket = connect({ port: pebble.tlsPort, host: "127.0.0.1", servername: name, ca }, () => {
+          resolve(socket.authorized);
+          socket.destroy();
+        });
+        socket.on("error", () => resolve(false));
+      });
+    },
+  };
+}
+
+const host = "status.example.com";
+const hour = 3_600_000;
+const day = 24 * hour;
+
+test("a host gets its certificate by itself, and is served with it at once", { skip }, async (t) => {
+  const pebble = await startPebble(t, { environment: { PEBBLE_ALTERNATE_ROOTS: "2" } });
+  const house = await serve(t, pebble, { hosts: [host] });
+  await house.until(() => house.certificates().length === 1);
+  assert.equal(await house.isServed(host), true);
+  const [order] = house.orders(host);
+  assert.equal(order?.state, "done");
+  assert.equal(order?.challenge, "http-01");
+  assert.equal(order?.privateKey, null, "its key is the certificate's now");
+});
+
+test("where the authority can't come in over http, it is let in by a handshake the next time", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const house = await serve(t, pebble, { hosts: [host], settings: { listen: "127.0.0.1:0" } });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  assert.equal(house.orders(host)[0]?.problem, "connection");
+  house.skipAhead(10 * 60_000);
+  await house.until(() => house.certificates().length === 1);
+  assert.equal(house.orders(host)[0]?.challenge, "tls-alpn-01");
+  assert.equal(await house.isServed(host), true);
+});
+
+test("an authority that loses its memory in the middle of an order is told everything again", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.instead = ({ path }) => (path.startsWith("/finalize-order") ? "cut" : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.problem === "unreachable");
+  pebble.kill();
+  await pebble.start();
+  proxy.instead = () => undefined;
+  house.skipAhead(60_000);
+  await house.until(() => house.certificates().length === 1);
+  assert.equal(await house.isServed(host), true);
+  assert.equal(house.orders(host).length, 1, "it is still the same order");
+  assert.equal(house.lines.filter((line) => line.includes("certificate.account_made")).length, 2);
+});
+
+for (const [words, fault] of [
+  ["is down for a while", { status: 503, body: "busy" }],
+  ["closes connections", "cut"],
+  [
+    "answers half a sentence",
+    { status: 200, body: '{"status": "pend', headers: { "content-type": "application/json" } },
+  ],
+  ["answers without end", { status: 200, body: "x".repeat(2_000_000) }],
+  ["asks for patience in seconds", problem(429, "rateLimited", { "retry-after": "1800" })],
+  [
+    "asks for patience with a date",
+    problem(429, "rateLimited", { "retry-after": new Date(Date.now() + hour).toUTCString() }),
+  ],
+] as const) {
+  test(`an authority that ${words} is asked again later, and only then`, { skip }, async (t) => {
+    const pebble = await startPebble(t);
+    const proxy = await startFaultProxy(t, pebble);
+    const date = new Date(Date.now() + hour).toUTCString();
+    const { headers = {} } = typeof fault === "string" ? {} : (fault as { headers?: Record<string, string> });
+    const dated =
+      headers["retry-after"] === "in an hour"
+        ? { ...(fault as { status: number }), headers: { ...headers, "retry-after": date } }
+        : fault;
+    proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? dated : undefined);
+    const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+    await house.until(() => house.orders(host)[0]?.problem !== null && house.orders(host).length === 1);
+    const waits = (house.orders(host)[0]?.goOnAt ?? 0) - Date.now();
+    const said = words.includes("seconds") ? 1800_000 : words.includes("date") ? hour : 10_000;
+    assert.ok(waits > said - (words.includes("date") ? 60_000 : 15_000), `it waits ${waits} ms`);
+    const asked = proxy.orders().length;
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    assert.equal(proxy.orders().length, asked);
+    proxy.instead = () => undefined;
+    house.skipAhead(2 * hour);
+    await house.until(() => house.certificates().length === 1);
+    assert.equal(await house.isServed(host), true);
+    assert.equal(house.orders(host).length, 1);
+  });
+}
+
+test("an order that an authority never comes to an end with is given up after a day, and the next one works", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.change = (given, { path }) => {
+    if (path.startsWith("/my-order"))
+      given.body = Buffer.from(given.body.toString().replace('"pending"', '"processing"'));
+  };
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.url != null);
+  house.skipAhead(21 * hour);
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  assert.equal(house.orders(host)[0]?.problem, "stuck");
+  proxy.change = () => {};
+  house.skipAhead(hour);
+  await house.until(() => house.certificates().length === 1);
+});
+
+test("a certificate that isn't the one that was ordered is not served", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const stranger = await createAuthority();
+  const wrong = [
+    { ...(await stranger.issue([host], {})), words: /another key/ },
+    { certificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", words: /./ },
+    { certificate: "no certificate at all", words: /no certificate chain/ },
+  ];
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  let current = 0;
+  proxy.change = (given, { path }) => {
+    if (path.startsWith("/certZ")) given.body = Buffer.from(wrong[current]?.certificate ?? "");
+  };
+  for (current = 0; current < wrong.length; current++) {
+    await house.until(() => house.orders(host).filter((order) => order.state === "failed").length === current + 1);
+    const [order] = house.orders(host);
+    assert.equal(order?.problem, "badCertificate");
+    assert.match(order?.detail ?? "", wrong[current]?.words ?? /never/);
+    assert.equal(order?.privateKey, null);
+    house.skipAhead(hour);
+  }
+  assert.equal(house.certificates().length, 0);
+  assert.equal(await house.isServed(host), false);
+});
+
+test("what the authority refuses is told in its words, and tried again less and less often", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const badRequest = problem(400, "badCSR", {}, "The key is on a list of bad ones.");
+  proxy.instead = ({ path }) => (path.startsWith("/finalize-order") ? badRequest : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  const pauses: number[] = [];
+  for (let count = 1; count <= 4; count++) {
+    await house.until(() => house.orders(host).filter((order) => order.state === "failed").length === count);
+    const [order] = house.orders(host);
+    assert.equal(order?.detail, "The key is on a list of bad ones.");
+    pauses.push((order?.goOnAt ?? 0) - (order?.endedAt ?? 0));
+    house.skipAhead(hour + 1);
+  }
+  assert.deepEqual(
+    pauses,
+    pauses.toSorted((a, b) => a - b),
+  );
+});
+
+test("an authority that wants an external account gets one, and says so where it isn't given", { skip }, async (t) => {
+  const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+  const config = { externalAccountBindingRequired: true, externalAccountMACKeys: { "kid-1": key } };
+  const pebble = await startPebble(t, { config });
+  const house = await serve(t, pebble, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  assert.equal(house.orders(host)[0]?.problem, "externalAccountRequired");
+  const now = Date.now();
+  house.deps.config.set("acme.eab_kid", "kid-1", now);
+  house.deps.config.set("acme.eab_key", key, now);
+  house.skipAhead(hour);
+  await house.until(() => house.certificates().length === 1);
+});
+
+test("the next certificate is ordered in the authority's window, says which it replaces, and takes over by itself", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.profiles = ["classic", "tlsserver"];
+  const at = (ms: number) => new Date(Date.now() + ms).toISOString();
+  proxy.window = () => ({ body: JSON.stringify({ suggestedWindow: { start: at(400 * day), end: at(401 * day) } }) });
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.certificates()[0]?.renewalWindow != null);
+  const [first] = house.certificates();
+  assert.ok((first?.renewAt ?? 0) > Date.now() + 400 * day);
+  assert.deepEqual(proxy.orders(), [{ name: host, profile: "tlsserver" }]);
+  proxy.window = () => ({
+    body: JSON.stringify({ suggestedWindow: { start: "soon", end: "later" } }),
+    retryAfter: "3600",
+  });
+  house.skipAhead(200 * day);
+  await house.until(() => house.certificates()[0]?.renewalWindow === null);
+  assert.equal(house.certificates().length, 1, "what can't be meant moves nothing but the window");
+  proxy.window = () => ({ body: JSON.stringify({ suggestedWindow: { start: at(-3 * day), end: at(-2 * day) } }) });
+  house.skipAhead(6 * hour);
+  await house.until(() => house.certificates().length === 2);
+  assert.deepEqual(proxy.orders()[1], { name: host, profile: "tlsserver", replaces: first?.renewalId });
+});
+
+test("an authority that has replaced a certificate already is asked without naming it", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.certificates().length === 1);
+  const conflict = problem(409, "alreadyReplaced", {});
+  proxy.instead = ({ payload }) => (payload?.replaces ? conflict : undefined);
+  house.skipAhead(5 * 365 * day - 30 * day);
+  await house.until(() => house.certificates().length === 2);
+  assert.deepEqual(
+    proxy.orders().map(({ replaces }) => replaces !== undefined),
+    [false, true, false],
+  );
+});
+
+test("the second authority is asked while the first is down", { skip }, async (t) => {
+  const [dead, pebble] = [await freePort(), await startPebble(t)];
+  const settings = { "acme.directory": `https://127.0.0.1:${dead}/dir`, "acme.second_directory": pebble.directory };
+  const house = await serve(t, pebble, { hosts: [host], settings });
+  const waits = () => {
+    const [order] = house.orders(host);
+    return order !== undefined && order.goOnAt > house.deps.clock.now();
+  };
+  for (let tries = 1; house.certificates().length === 0 && tries < 8; tries++) {
+    await house.until(() => house.certificates().length === 1 || waits());
+    if (house.certificates().length === 0) house.skipAhead(7 * 60_000);
+  }
+  assert.equal(house.certificates()[0]?.directory, pebble.directory);
+});
+
+test("a name that the DNS doesn't know waits, costs no failure, and is certified when it is there", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  await pebble.tellDns("/set-default-ipv4", { ip: "" });
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.problem === "noAddress");
+  assert.deepEqual(proxy.orders(), []);
+  await pebble.tellDns("/set-default-ipv4", { ip: "127.0.0.1" });
+  house.skipAhead(60_000);
+  await house.until(() => house.certificates().length === 1);
+});
+
+test("a name whose owner allows only another authority is not asked for", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.change = (given, { path }) => {
+    if (!path.endsWith("/dir")) return;
+    const directory = JSON.parse(given.body.toString());
+    directory.meta.caaIdentities = ["pebble.example"];
+    given.body = Buffer.from(JSON.stringify(directory));
+  };
+  await pebble.tellDns("/add-caa", { host: "example.com.", policies: [{ tag: "issue", value: "other.example" }] });
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  assert.equal(house.orders(host)[0]?.problem, "caa");
+  assert.match(house.orders(host)[0]?.detail ?? "", /allows other\.example, not pebble\.example/);
+  assert.deepEqual(proxy.orders(), []);
+});
+
+test("hosts of one domain share a wildcard that a program puts into the DNS", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const hook = join(mkdtempSync(join(tmpdir(), "candor-hook-")), "hook.mjs");
+  const script = `#!${process.execPath}
+const [deed, record, value] = process.argv.slice(2);
+const [path, body] = deed === "present" ? ["/set-txt", { host: record + ".", value }] : ["/clear-txt", { host: record + "." }];
+const answer = await fetch("http://${pebble.dnsManagement}" + path, { method: "POST", body: JSON.stringify(body) });
+if (!answer.ok) { console.error("The DNS answers " + answer.status); process.exit(1); }
+`;
+  writeFileSync(hook, script, { mode: 0o755 });
+  const settings = { "acme.dns_hook": hook, "acme.wildcards": "example.com" };
+  const house = await serve(t, pebble, {
+    hosts: [host, "https://help.example.com", "https://status.example.net"],
+    settings,
+  });
+  await house.until(() => house.certificates().length === 2);
+  const names = house.certificates().flatMap((certificate) => certificate.names);
+  assert.deepEqual(names.toSorted(), ["*.example.com", "status.example.net"]);
+  for (const name of [host, "help.example.com", "status.example.net"]) assert.equal(await house.isServed(name), true);
+});
+
+test("an order for a host that is removed ends with it", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.instead = ({ path }) => (path.startsWith("/my-order") ? "cut" : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host, "https://old.example.com"] });
+  await house.until(() => house.orders("old.example.com")[0]?.url != null);
+  const pageId = house.deps.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
+  removeHost(house.deps.db, { pageId, host: "old.example.com", now: Date.now(), by: { kind: "operator" } });
+  await house.until(() => house.orders("old.example.com")[0]?.state === "failed");
+  assert.equal(house.orders("old.example.com")[0]?.problem, "unwanted");
+});
+
+test("strangers' names in handshakes and requests never reach the authority", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.certificates().length === 1);
+  const before = proxy.asked.length;
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const memory = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const shake = (servername: string, ALPNProtocols: string[]) =>
+    new Promise<string>((resolve) => {
+      const socket = connect({
+        port: pebble.tlsPort,
+        host: "127.0.0.1",
+        servername,
+        ALPNProtocols,
+        rejectUnauthorized: false,
+      });
+      socket.once("secureConnect", () => {
+        resolve("served");
+        socket.destroy();
+      });
+      socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    });
+  const name = () => `${randomBytes(6).toString("hex")}.${randomBytes(3).toString("hex")}.com`;
+  let started = 0;
+  for (let round = 0; round < 50; round++) {
+    if (round === 10) started = memory();
+    const protocols = round % 2 === 0 ? ["http/1.1"] : ["acme-tls/1"];
+    const said = await Promise.all(Array.from({ length: 100 }, () => shake(name(), protocols)));
+    assert.deepEqual([...new Set(said)], ["ERR_SSL_TLSV1_UNRECOGNIZED_NAME"]);
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () =>
+        fetchFrom(house.origin, `/.well-known/acme-challenge/${name()}`, { headers: { host: name() } }),
+      ),
+    );
+    assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [421]);
+  }
+  assert.equal(proxy.asked.length, before);
+  assert.ok(memory() - started < 10_000_000, `${memory() - started} bytes more`);
+});
+
+function pick(proxy: FaultProxy) {
+  return { directory: proxy.directory, caFile: proxy.caFile };
+}
+
+function problem(status: number, type: string, headers: Record<string, string>, detail = "Not now.") {
+  const body = JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail, status });
+  return { status, headers: { "content-type": "application/problem+json", ...headers }, body };
+}

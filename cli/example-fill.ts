@@ -42,6 +42,7 @@ export function fillExample(deps: Deps, input: { hosts: string[]; now: number; t
         host: firstHost,
         owner: company.owner,
         smtpUrl: "",
+        acmeContact: "",
         timeZone: company.timeZone,
       };
       const { page } = foundHouse(staged, { ...founding, now: began, by });

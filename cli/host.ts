@@ -1,20 +1,23 @@
 /** `candor host`: the names under which a page is served. */
 import type { Command } from "commander";
 import { enterHouse, type Json, type Shared } from "./house.ts";
-import { printAs, table } from "./print.ts";
+import { facts, note, printAs, table, time } from "./print.ts";
 
 export function addHostCommands(program: Command): void {
   const host = program
     .command("host")
-    .description("list, add, order and remove the host names of a page")
+    .description("list, add, order and remove the host names of a page, and see to their certificates")
     .addHelpText(
       "after",
       `
-A request for a host name that isn't listed is refused. Links in letters and pages begin with the first one.
+A request for a host name that isn't listed is refused. Links in letters and pages begin with the first one. A running
+server with --https and acme.contact gets and renews the certificate of each https host by itself.
 
 Examples:
   $ candor host add status.example.com
   $ candor host add http://127.0.0.1:8080                      plain http, for one's own machine
+  $ candor host show status.example.com                        its certificate, and whether it leads here
+  $ candor host test status.example.com                        a certificate for nothing, against no limit
   $ candor host first status.example.com`,
     );
   host
@@ -26,6 +29,23 @@ Examples:
     .argument("<host>", "a name (https is meant), or an address like http://127.0.0.1:8080")
     .description("serve the page under one more name")
     .action((name: string, _own, command: Command) => add(name, command.optsWithGlobals()));
+  host
+    .command("show")
+    .argument("<host>", "one of the page's hosts")
+    .description("its certificate, what is planned, what went wrong, and whether it leads to this server")
+    .action((name: string, _own, command: Command) => show(name, command.optsWithGlobals()));
+  host
+    .command("renew")
+    .argument("<host>", "one of the page's hosts")
+    .description("order its certificate now; the one in service stays until the next is there")
+    .option("--no-wait", "don't wait for the outcome")
+    .action((name: string, _own, command: Command) => order(name, "serve", command.optsWithGlobals()));
+  host
+    .command("test")
+    .argument("<host>", "one of the page's hosts")
+    .description("order a certificate from the authority's test service and throw it away")
+    .option("--no-wait", "don't wait for the outcome")
+    .action((name: string, _own, command: Command) => order(name, "test", command.optsWithGlobals()));
   host
     .command("first")
     .argument("<host>", "one of the page's hosts")
@@ -41,17 +61,86 @@ Examples:
 async function list(options: Shared): Promise<void> {
   const rows: Json[] = await enterHouse(options, (house) => house.ask("GET", "/hosts"));
   printAs(options, rows, () =>
-    table(
-      ["address", "purpose", "links"],
-      rows.map((row, index) => [row.origin, row.purpose, index === 0 ? "begin with it" : ""]),
-      "The page has no host.",
-    ),
+    [
+      table(
+        ["address", "links", "certificate", "until", "next step"],
+        rows.map((row, index) => [
+          row.origin,
+          index === 0 ? "begin with it" : "",
+          row.origin.startsWith("https:") ? row.certificate.state : "",
+          time(row.certificate.not_after),
+          time(row.certificate.next_at),
+        ]),
+        "The page has no host.",
+      ),
+      ...rows.filter(isTroubled).map((row) => `${row.name}: ${sayStanding(row)}`),
+    ].join("\n"),
   );
+}
+
+async function show(name: string, options: Shared): Promise<void> {
+  const row = await enterHouse(options, (house) => house.ask("GET", `/hosts/${encodeURIComponent(name)}`));
+  printAs(options, row, () =>
+    facts([
+      ["Address", row.origin],
+      ["Certificate", row.certificate.state],
+      ["Issuer", row.certificate.issuer],
+      ["Valid until", time(row.certificate.not_after)],
+      ["Next step", time(row.certificate.next_at)],
+      ["Going on", row.certificate.words],
+      ["What to do", row.certificate.advice],
+      ["Leads here", leadsHere(row.obstacles)],
+    ]),
+  );
+}
+
+function leadsHere(obstacles: string[] | null): string {
+  if (obstacles === null) return "";
+  return obstacles.length === 0 ? "yes" : obstacles.join(" ");
+}
+
+function isTroubled(row: Json): boolean {
+  return row.origin.startsWith("https:") && row.certificate.words !== null;
+}
+
+function sayStanding(row: Json): string {
+  const { words, advice } = row.certificate;
+  return [words, advice].filter(Boolean).join(" ");
+}
+
+/** The longest that a person waits at the terminal; the server goes on without them. */
+const patienceMs = 180_000;
+
+async function order(name: string, purpose: "serve" | "test", options: Shared & { wait: boolean }): Promise<void> {
+  const path = `/hosts/${encodeURIComponent(name)}/orders`;
+  const made: Json = await enterHouse(options, (house) => house.ask("POST", path, { order: { purpose } }));
+  let row = made;
+  const until = performance.now() + patienceMs;
+  if (options.wait) note(`Asking ${new URL(row.authority).host} for a certificate of ${row.name} …`);
+  while (options.wait && row.state === "open" && row.words === null && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const rows: Json[] = await enterHouse(options, (house) => house.ask("GET", path));
+    row = rows.find((known) => known.id === made.id) ?? row;
+  }
+  printAs(options, row, () => sayOutcome(row, purpose));
+  if (row.state === "failed" || row.words !== null) process.exitCode = 1;
+}
+
+function sayOutcome(row: Json, purpose: "serve" | "test"): string {
+  if (row.state === "done")
+    return purpose === "test"
+      ? `It works: the test certificate of ${row.name} was issued, shown to be ours by ${row.challenge}, and thrown away.`
+      : `The new certificate of ${row.name} is served.`;
+  if (row.words !== null)
+    return `${row.words}${row.state === "open" ? ` It is tried again at ${time(row.goes_on_at)}.` : ""}`;
+  return `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}`;
 }
 
 async function add(name: string, options: Shared): Promise<void> {
   const row = await enterHouse(options, (house) => house.ask("POST", "/hosts", { host: { name } }));
   printAs(options, row, () => `The page is served at ${row.origin} now.`);
+  for (const sentence of row.obstacles ?? []) note(sentence);
+  if (isTroubled(row)) note(sayStanding(row));
 }
 
 async function putFirst(name: string, options: Shared): Promise<void> {

@@ -29,6 +29,7 @@ type Options = Shared & {
   owner?: string;
   smtp?: string;
   timeZone?: string;
+  acmeContact?: string;
   yes?: boolean;
 };
 
@@ -44,6 +45,10 @@ export function addInitCommand(program: Command): void {
       "the mail server, like smtp://user:password@mail.example.com:587; left out: letters are kept",
     )
     .option("--time-zone <zone>", "the zone that days begin in, like Europe/Berlin; left out: this machine's")
+    .option(
+      "--acme-contact <address>",
+      "get certificates from Let's Encrypt and agree to its terms; your address for it (also: candor config set acme.contact)",
+    )
     .option("--yes", "ask nothing")
     .addHelpText(
       "after",
@@ -116,13 +121,24 @@ function tellWhatIsThere(options: Options, where: BootOptions, page: Json): void
 
 type Answers = Founding & { keyFile: string };
 
+/** Where Let's Encrypt keeps what its subscribers agree to. */
+const terms = "https://letsencrypt.org/repository/";
+
 function takeFlags(options: Options, where: BootOptions): Answers {
   if (!options.host)
     throw new UserError("invalid", "Say under which host name the page is served: --host status.example.com");
   if (!options.owner) throw new UserError("invalid", "Say who owns the page: --owner you@example.com");
   const pageName = options.pageName ?? nameFrom(requireOrigin(options.host).hostname);
-  const { host, owner, smtp = "" } = options;
-  return { pageName, host, owner, smtpUrl: smtp, timeZone: options.timeZone ?? machineZone(), keyFile: where.keyFile };
+  const { host, owner, smtp = "", acmeContact = "" } = options;
+  return {
+    pageName,
+    host,
+    owner,
+    smtpUrl: smtp,
+    acmeContact,
+    timeZone: options.timeZone ?? machineZone(),
+    keyFile: where.keyFile,
+  };
 }
 
 /** The host comes first, because the other defaults follow from it. */
@@ -154,7 +170,20 @@ async function askFive(options: Options, where: BootOptions): Promise<Answers> {
       preset: where.keyFile,
       check: (answer) => refuseKeyInside({ ...where, keyFile: answer }),
     }));
-  return { host, pageName, owner, smtpUrl, keyFile, timeZone: options.timeZone ?? machineZone() };
+  const isSecure = requireOrigin(host).protocol === "https:";
+  const acmeContact = options.acmeContact ?? (isSecure ? await askAboutCertificates(owner) : "");
+  return { host, pageName, owner, smtpUrl, acmeContact, keyFile, timeZone: options.timeZone ?? machineZone() };
+}
+
+/** Asked for an https host only: to answer is to agree. */
+async function askAboutCertificates(owner: string): Promise<string> {
+  note(`\nCandor can get the host's certificate from Let's Encrypt and renew it. Its terms: ${terms}`);
+  const answer = await ask({
+    question: "Your address for Let's Encrypt, which agrees to its terms; or none",
+    preset: owner,
+    check: (text) => (text === "none" ? undefined : foundingRules.acmeContact(text)),
+  });
+  return answer === "none" ? "" : answer;
 }
 
 /** status.acme.com is Acme's. */
@@ -176,6 +205,17 @@ Whoever has it and the data can read everything; without it and the key file
 nobody can, you included. The key file comes back with: candor key restore`;
 }
 
+function startText(serve: string, isSecure: boolean, hasAuthority: boolean): string[] {
+  if (!isSecure) return [`Start the server:  ${serve}`];
+  const own = `Start the server:  ${serve} --http 0.0.0.0:80 --https 0.0.0.0:443`;
+  return hasAuthority
+    ? [own, "It gets the certificate by itself; see how that goes:  candor host list"]
+    : [
+        `Start the server behind a proxy that holds the certificate:  ${serve}`,
+        `Or with a certificate of your own (candor cert import):  ${serve} --http 0.0.0.0:80 --https 0.0.0.0:443`,
+      ];
+}
+
 function madeText(founding: Founding, where: BootOptions): string {
   const isUsual = where.data === "./data" && where.keyFile === "./data.key";
   const serve = isUsual ? "candor serve" : `candor serve --data ${where.data} --key-file ${where.keyFile}`;
@@ -185,11 +225,12 @@ function madeText(founding: Founding, where: BootOptions): string {
     facts([
       ["Page", `${founding.pageName}, ${origin}`],
       ["Owner", founding.owner],
+      ["Certificates", founding.acmeContact === "" ? "" : `Let's Encrypt, by ${founding.acmeContact}`],
       ["Mail", founding.smtpUrl === "" ? kept : `sent by ${new URL(founding.smtpUrl).host}`],
       ["Data", resolve(where.data)],
       ["Key", resolve(where.keyFile)],
     ]),
-    `Start the server${protocol === "https:" ? ", behind a proxy that holds the certificate" : ""}:  ${serve}`,
+    ...startText(serve, protocol === "https:", founding.acmeContact !== ""),
     ...(founding.smtpUrl === "" ? [] : [`See whether mail works:  candor mail test ${founding.owner}`]),
     `Then open this to sign in, once, within 30 minutes (later: candor member link ${founding.owner}):`,
   ].join("\n\n");

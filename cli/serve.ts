@@ -15,17 +15,19 @@ export function addServeCommand(program: Command): void {
     .command("serve")
     .description("serve the page, the admin and the API, and deliver letters")
     .option("--listen <addr:port>", "address and port, like 127.0.0.1:8080 or [::]:80; default: the setting listen")
+    .option("--http <addr:port>", "the same as --listen")
     .option("--https <addr:port>", "address and port for https, like 0.0.0.0:443; default: the setting https.listen")
     .addHelpText(
       "after",
       `
-Speaks plain HTTP, and https where it has certificates (candor cert) and --https. Or put it behind a proxy that holds the
-certificate, and set trusted_proxies. Stops on SIGTERM and
-SIGINT: letters under way are finished, nothing is lost. A second signal stops at once. Without a terminal, one JSON line
-per event goes to stderr.
+Speaks plain HTTP, and with --https also https: it gets the certificates of its hosts by itself once acme.contact is set
+(candor host), or serves your own (candor cert). Or put it behind a proxy that holds the certificate, and set
+trusted_proxies. Stops on SIGTERM and SIGINT: letters under way are finished, nothing is lost. A second signal stops at
+once. Without a terminal, one JSON line per event goes to stderr.
 
 Examples:
   $ candor serve
+  $ candor serve --http 0.0.0.0:80 --https 0.0.0.0:443
   $ candor serve --data /var/lib/candor --key-file /etc/candor.key --listen 127.0.0.1:8080`,
     )
     .action((_own, command: Command) => serve(command.optsWithGlobals()));
@@ -43,7 +45,7 @@ async function serve(options: Shared & Addresses): Promise<void> {
   });
 }
 
-type Addresses = { listen?: string; https?: string };
+type Addresses = { listen?: string; http?: string; https?: string };
 
 /** @param ready is told of the running server; what it throws stops the server */
 export async function serveUntilStopped(
@@ -51,7 +53,10 @@ export async function serveUntilStopped(
   addresses: Addresses,
   ready: (server: RunningServer) => void,
 ): Promise<void> {
-  const { listen, https } = addresses;
+  const { https } = addresses;
+  if (addresses.listen !== undefined && addresses.http !== undefined)
+    throw new UserError("invalid", "--http and --listen are the same. Give one of them.");
+  const listen = addresses.listen ?? addresses.http;
   const overrides = {
     ...(listen === undefined ? {} : { listen }),
     ...(https === undefined ? {} : { "https.listen": https }),

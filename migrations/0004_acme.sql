@@ -10,6 +10,7 @@ CREATE TABLE `acme_accounts` (
 CREATE TABLE `acme_orders` (
 	`id` text PRIMARY KEY NOT NULL,
 	`name` text NOT NULL,
+	`domain` text NOT NULL,
 	`directory` text NOT NULL,
 	`purpose` text NOT NULL,
 	`state` text NOT NULL,
@@ -32,6 +33,7 @@ CREATE TABLE `acme_orders` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `acme_orders_one_open` ON `acme_orders` (`name`,`purpose`) WHERE "acme_orders"."state" = 'open';--> statement-breakpoint
 CREATE INDEX `acme_orders_name` ON `acme_orders` (`name`,`created_at`);--> statement-breakpoint
+CREATE INDEX `acme_orders_domain` ON `acme_orders` (`domain`,`ended_at`);--> statement-breakpoint
 CREATE INDEX `acme_orders_created` ON `acme_orders` (`created_at`);--> statement-breakpoint
 ALTER TABLE `certificates` ADD `directory` text;--> statement-breakpoint
 ALTER TABLE `certificates` ADD `renewal_id` text;--> statement-breakpoint

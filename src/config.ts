@@ -27,6 +27,8 @@ type Definition = {
   checkWhenSet?: (value: string) => string | undefined;
 };
 
+const letsEncrypt = "https://acme-v02.api.letsencrypt.org/directory";
+
 const definitions = {
   listen: {
     kind: "text",
@@ -41,6 +43,13 @@ const definitions = {
       "Address and port for https, like 0.0.0.0:443. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there. Taken up at the next start.",
     check: (value) =>
       value === "" || parseListen(value) ? undefined : "Give an address and a port, like 0.0.0.0:443 or [::]:443.",
+  },
+  "https.hsts": {
+    kind: "choice",
+    default: "host",
+    choices: ["off", "host", "subdomains"],
+    meaning:
+      "Whether browsers are told to use https alone for a year (Strict-Transport-Security): host, once it was served over https for a day; subdomains: for every name below it as well; or off. Taken up when the page changes next, at midnight at the latest.",
   },
   trusted_proxies: {
     kind: "text",
@@ -72,7 +81,7 @@ const definitions = {
   },
   "acme.directory": {
     kind: "text",
-    default: "https://acme-v02.api.letsencrypt.org/directory",
+    default: letsEncrypt,
     meaning: "The ACME directory of the certificate authority.",
     check: (value) => checkDirectory(value),
   },
@@ -114,9 +123,10 @@ const definitions = {
   },
   "acme.test_directory": {
     kind: "text",
-    default: "https://acme-staging-v02.api.letsencrypt.org/directory",
-    meaning: "The directory that candor host test asks. What it issues is thrown away.",
-    check: (value) => checkDirectory(value),
+    default: "",
+    meaning:
+      "The directory that candor host test asks; what it issues is thrown away. Empty: Let's Encrypt's staging service where acme.directory is Let's Encrypt's, else acme.directory itself.",
+    check: (value) => (value === "" ? undefined : checkDirectory(value)),
   },
   "acme.key_type": {
     kind: "choice",

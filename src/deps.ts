@@ -11,6 +11,7 @@ import type { Press } from "./statuspage/press.ts";
 import type { Limits } from "./team/limits.ts";
 import type { Keeper } from "./tls/keeper.ts";
 import type { CertificateShelf } from "./tls/shelf.ts";
+import type { Transport } from "./tls/transport.ts";
 
 export type Deps = {
   db: Db;
@@ -26,6 +27,7 @@ export type Deps = {
   limits: Limits;
   certificates: CertificateShelf;
   keeper: Keeper;
+  transport: Transport;
   /** The data folder, for snapshots; undefined in memory. */
   dataFolder: string | undefined;
 };

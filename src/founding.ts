@@ -19,7 +19,15 @@ import { hosts } from "./schema.ts";
 import { createMember, type Member } from "./team/members.ts";
 import { requireText } from "./text.ts";
 
-export type Founding = { pageName: string; host: string; owner: string; smtpUrl: string; timeZone: string };
+export type Founding = {
+  pageName: string;
+  host: string;
+  owner: string;
+  smtpUrl: string;
+  timeZone: string;
+  /** Empty: no authority's terms are agreed to. */
+  acmeContact: string;
+};
 
 /** What each answer must be, for asking one at a time. @throws UserError */
 export const foundingRules: Record<keyof Founding, (text: string) => void> = {
@@ -31,6 +39,7 @@ export const foundingRules: Record<keyof Founding, (text: string) => void> = {
     if (wrong) throw new UserError("invalid", wrong, { field: "smtp" });
   },
   timeZone: (text) => void requireTimeZone(text),
+  acmeContact: (text) => void (text === "" || requireAddress(text, "acme_contact")),
 };
 
 export function requireFounding(input: Founding): void {
@@ -78,7 +87,7 @@ export function refuseKeyInside(input: Pick<BootOptions, "data" | "keyFile">): v
   );
 }
 
-/** Page, host, owner and mail server, or nothing. */
+/** Page, host, owner, mail server and the authority's contact, or nothing. */
 export function foundHouse(deps: Deps, input: Founding & { now: number; by: Actor }): { page: Page; owner: Member } {
   return deps.db.transaction(
     (tx) => {
@@ -90,6 +99,7 @@ export function foundHouse(deps: Deps, input: Founding & { now: number; by: Acto
       const owner = createMember(stage, { address: input.owner, roles: ["owner"], keys: deps.keys, now, by });
       // The same connection, so this commits or fails with the rest.
       if (input.smtpUrl !== "") deps.config.set("mail.smtp_url", input.smtpUrl, now);
+      if (input.acmeContact !== "") deps.config.set("acme.contact", input.acmeContact, now);
       return { page, owner };
     },
     { behavior: "immediate" },

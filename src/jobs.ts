@@ -5,6 +5,7 @@ import { pruneLedger } from "./mail/ledger.ts";
 import { forgetUnconfirmed } from "./subscribers/subscribers.ts";
 import { forgetOldLinks } from "./team/members.ts";
 import { endExpiredSessions } from "./team/sessions.ts";
+import { forgetExpired } from "./tls/certificates.ts";
 import { forgetOldOrders } from "./tls/orders.ts";
 import { takeTurn } from "./turns.ts";
 
@@ -19,11 +20,7 @@ export const timetable: Job[] = [
   { name: "move the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint() },
   { name: "begin and end maintenance", everyMs: second, run: tellOfMaintenance },
   { name: "look after certificates", everyMs: 250, run: (deps) => deps.keeper.wake() },
-  {
-    name: "forget old orders",
-    everyMs: 10 * minute,
-    run: (deps) => forgetOldOrders(deps.db, { now: deps.clock.now() }),
-  },
+  { name: "forget old certificates", everyMs: 10 * minute, run: forgetOldCertificates },
   { name: "expand announcements", everyMs: 30 * second, run: (deps) => deps.announcer.wake() },
   { name: "deliver what is due", everyMs: 30 * second, run: (deps) => deps.mailer.wake() },
   {
@@ -45,6 +42,11 @@ function tellOfMaintenance(deps: Deps): void {
 function endOldSessions(deps: Deps): void {
   endExpiredSessions(deps.db, { now: deps.clock.now() });
   forgetOldLinks(deps.db, { now: deps.clock.now() });
+}
+
+function forgetOldCertificates(deps: Deps): void {
+  forgetOldOrders(deps.db, { now: deps.clock.now() });
+  forgetExpired(deps.db, { now: deps.clock.now() });
 }
 
 function pruneOldLetters(deps: Deps): void {

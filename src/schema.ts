@@ -114,6 +114,8 @@ export const acmeOrders = sqliteTable(
     id: text("id").primaryKey(),
     /** A host's name, or a wildcard over hosts. */
     name: text("name").notNull(),
+    /** The registered domain that it belongs to: authorities count by it. */
+    domain: text("domain").notNull(),
     directory: text("directory").notNull(),
     /** A test's certificate is thrown away. */
     purpose: text("purpose", { enum: ["serve", "test"] }).notNull(),
@@ -144,6 +146,7 @@ export const acmeOrders = sqliteTable(
   (t) => [
     uniqueIndex("acme_orders_one_open").on(t.name, t.purpose).where(sql`${t.state} = 'open'`),
     index("acme_orders_name").on(t.name, t.createdAt),
+    index("acme_orders_domain").on(t.domain, t.endedAt),
     index("acme_orders_created").on(t.createdAt),
   ],
 );

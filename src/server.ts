@@ -32,6 +32,7 @@ import { createLimits } from "./team/limits.ts";
 import { keepTicksFast } from "./ticks.ts";
 import { createKeeper } from "./tls/keeper.ts";
 import { createCertificateShelf } from "./tls/shelf.ts";
+import { createTransport } from "./tls/transport.ts";
 import { readWishes } from "./tls/wishes.ts";
 
 export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
@@ -70,7 +71,9 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       least: config.text("log.level") as Level,
     });
     const render = createRender();
-    const press = createPress({ db, render, clock, log });
+    const certificates = createCertificateShelf({ db, keys, log });
+    const transport = createTransport({ config, certificates, clock });
+    const press = createPress({ db, render, clock, log, transport });
     const mailer = createMailer({
       db,
       keys,
@@ -83,11 +86,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       },
     });
     if (input.delivers === false) mailer.wake = () => {};
-    const certificates = createCertificateShelf({ db, keys, log });
-    const wishes = () => {
-      const read = readWishes(config);
-      return input.delivers === false ? { ...read, isOn: false } : read;
-    };
+    const wishes = () => readWishes(config, input.delivers !== false);
     const keeper = createKeeper({ db, keys, clock, log, shelf: certificates, wishes });
     const announcer = createAnnouncer({ db, clock, log, onQueued: () => mailer.wake() });
     const deps: Deps = {
@@ -104,6 +103,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       limits: createLimits(clock),
       certificates,
       keeper,
+      transport,
       dataFolder: input.data,
     };
     const close = async () => {

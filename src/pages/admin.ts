@@ -1,12 +1,15 @@
 /** The admin's first page, and the settings: the page's own are changed here, the server's are shown with their command. */
 import type { Deps } from "../deps.ts";
 import type { Ctx, Form, Route } from "../http.ts";
+import { formatTime } from "../statuspage/words.ts";
 import { createDesk, faultOf, goOn } from "../team/desk.ts";
+import type { Plan } from "../tls/keeper.ts";
+import { standingOf } from "../tls/plans.ts";
 import { overview } from "./overview.ts";
 import { changePage, listHosts, type Page } from "./pages.ts";
 
 export function pageAdmin(deps: Deps): Route[] {
-  const { db, config, clock } = deps;
+  const { db, config, clock, keeper } = deps;
   const desk = createDesk(deps);
 
   const showSettings = (
@@ -15,7 +18,10 @@ export function pageAdmin(deps: Deps): Route[] {
     more: object = {},
     status: 200 | 422 = 200,
   ) => {
-    const hosts = listHosts(db).filter((host) => host.pageId === c.get("page").id);
+    const { id: pageId, timeZone } = c.get("page");
+    const mine = listHosts(db).filter((host) => host.pageId === pageId);
+    const plans = keeper.planFor(mine.map((host) => host.name));
+    const hosts = mine.map((host, index) => ({ ...host, certificate: certificateView(plans[index], timeZone) }));
     const zones = ["Etc/UTC", ...Intl.supportedValuesOf("timeZone")];
     return desk.page(
       c,
@@ -23,6 +29,21 @@ export function pageAdmin(deps: Deps): Route[] {
       { title: "Settings", fields, hosts, zones, server: serverSettings(), ...more },
       status,
     );
+  };
+
+  /** Where this server holds no certificates, a proxy does, and there is nothing to say. */
+  const certificateView = (plan: Plan | undefined, zone: string) => {
+    if (!plan || plan.notWanted === "no listener" || plan.notWanted === "no https") return undefined;
+    const { state, words, advice, nextAt } = standingOf(plan, clock.now());
+    const { certificate } = plan;
+    return {
+      state,
+      words,
+      advice,
+      issuer: certificate?.issuer,
+      until: certificate ? formatTime(certificate.notAfter, zone, "moment") : "",
+      next: nextAt === undefined || state === "none" ? "" : formatTime(Math.max(nextAt, clock.now()), zone, "moment"),
+    };
   };
 
   const serverSettings = () =>

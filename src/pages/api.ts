@@ -10,12 +10,17 @@ import { doing, patchOrPut } from "../api-routes.ts";
 import { recordDeed } from "../audit/audit.ts";
 import type { Setting } from "../config.ts";
 import type { Deps } from "../deps.ts";
+import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import { managePageShape } from "../statuspage/manage-shapes.ts";
 import { iso } from "../statuspage/shapes.ts";
+import type { Plan } from "../tls/keeper.ts";
+import { listOrdersOf, type Order } from "../tls/orders.ts";
+import { standingOf, troubleOf } from "../tls/plans.ts";
 import {
   addHost,
   changePage,
+  findHost,
   type Host,
   listHosts,
   listPages,
@@ -26,7 +31,7 @@ import {
 } from "./pages.ts";
 
 export function pageApi(deps: Deps): Route[] {
-  const { db, config, press } = deps;
+  const { db, config, press, keeper } = deps;
   const shape = (page: Page) =>
     managePageShape(page, { origin: originOf(db, page.id), sender: config.text("mail.from") || null });
 
@@ -54,11 +59,74 @@ export function pageApi(deps: Deps): Route[] {
     return c.json(shape(page));
   };
 
+  const planOf = (host: Host) => keeper.planFor([host.name])[0] as Plan;
+  const hostShape = (host: Host, plan = planOf(host)) => {
+    const { state, words, advice, nextAt } = standingOf(plan, deps.clock.now());
+    const { certificate } = plan;
+    return {
+      name: host.name,
+      page_id: host.pageId,
+      origin: host.origin,
+      purpose: host.purpose,
+      created_at: iso(host.createdAt),
+      certificate: {
+        state,
+        issuer: certificate?.issuer ?? null,
+        not_after: certificate ? iso(certificate.notAfter) : null,
+        next_at: nextAt === undefined ? null : iso(nextAt),
+        problem: plan.notWanted ? null : (plan.order?.problem ?? null),
+        words: words || null,
+        advice: advice || null,
+      },
+    };
+  };
+
+  const hostShapes = (pageId: string) => {
+    const mine = listHosts(db).filter((host) => host.pageId === pageId);
+    const plans = keeper.planFor(mine.map((host) => host.name));
+    return mine.map((host, index) => hostShape(host, plans[index]));
+  };
+
   const createHost = async (c: Ctx) => {
     const host = addHost(db, { ...doing(deps, c), host: needText(takePart(await readBody(c), "host"), "name") });
     // Links begin with the first host, so everything may read differently now.
     press.pressAll();
-    return c.json(hostShape(host), 201);
+    keeper.scanSoon();
+    return c.json({ ...hostShape(host), obstacles: await obstaclesOf(host) }, 201);
+  };
+  const showHost = async (c: Ctx) => {
+    const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
+    return c.json({ ...hostShape(host), obstacles: await obstaclesOf(host) });
+  };
+  /** Only a server that is up can be reached; null where nobody has to come in from outside. */
+  const obstaclesOf = async (host: Host): Promise<string[] | null> => {
+    const { notWanted } = planOf(host);
+    return notWanted ? null : keeper.findObstacles(host.name);
+  };
+  const listOrders = (c: Ctx) => {
+    const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
+    const { name } = planOf(host);
+    const purposes = ["serve", "test"] as const;
+    return c.json(purposes.flatMap((purpose) => listOrdersOf(db, { name, purpose }).map(orderShape)));
+  };
+  const order = async (c: Ctx) => {
+    const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
+    const fields = takePart(await readBody(c), "order");
+    const purpose = takeText(fields, "purpose") ?? "serve";
+    if (purpose !== "serve" && purpose !== "test")
+      throw new UserError("invalid", "Give the purpose serve or test.", { field: "purpose" });
+    const plan = planOf(host);
+    if (plan.notWanted) {
+      const { words, advice } = standingOf(plan, deps.clock.now());
+      throw new UserError("conflict", `${words} ${advice}`.trim());
+    }
+    const made = await keeper.orderNow({ host: host.name, purpose });
+    recordDeed(db, c.get("actor"), deps.clock.now(), {
+      pageId: host.pageId,
+      action: purpose === "test" ? "host.test" : "host.renew",
+      subject: host.name,
+    });
+    return c.json(orderShape(made), 202);
   };
 
   const dropHost = (c: Ctx) => {
@@ -98,14 +166,12 @@ export function pageApi(deps: Deps): Route[] {
       method: "GET",
       path: "/v1/pages/:page/hosts",
       enter: operator,
-      run: (c) =>
-        c.json(
-          listHosts(db)
-            .filter((host) => host.pageId === c.get("page").id)
-            .map(hostShape),
-        ),
+      run: (c) => c.json(hostShapes(c.get("page").id)),
     },
     { method: "POST", path: "/v1/pages/:page/hosts", enter: operator, run: createHost },
+    { method: "GET", path: "/v1/pages/:page/hosts/:host", enter: operator, run: showHost },
+    { method: "GET", path: "/v1/pages/:page/hosts/:host/orders", enter: operator, run: listOrders },
+    { method: "POST", path: "/v1/pages/:page/hosts/:host/orders", enter: operator, run: order },
     { method: "PUT", path: "/v1/pages/:page/hosts/first", enter: operator, run: chooseFirstHost },
     { method: "DELETE", path: "/v1/pages/:page/hosts/:host", enter: operator, run: dropHost },
     { method: "GET", path: "/v1/settings", enter: operator, run: (c) => c.json(config.list().map(settingShape)) },
@@ -120,13 +186,19 @@ export function pageApi(deps: Deps): Route[] {
   ];
 }
 
-function hostShape(host: Host) {
+function orderShape(order: Order) {
   return {
-    name: host.name,
-    page_id: host.pageId,
-    origin: host.origin,
-    purpose: host.purpose,
-    created_at: iso(host.createdAt),
+    id: order.id,
+    name: order.name,
+    purpose: order.purpose,
+    state: order.state,
+    authority: order.directory,
+    challenge: order.challenge,
+    problem: order.problem,
+    words: order.problem === null ? null : troubleOf(order),
+    goes_on_at: order.state === "open" ? iso(order.goOnAt) : null,
+    created_at: iso(order.createdAt),
+    ended_at: order.endedAt === null ? null : iso(order.endedAt),
   };
 }
 

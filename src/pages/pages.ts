@@ -118,11 +118,12 @@ export function putHostFirst(db: Db, input: { pageId: string; host: string; now:
   });
 }
 
-function publicHostsOf(tx: Tx, pageId: string): Host[] {
+function publicHostsOf(tx: Db | Tx, pageId: string): Host[] {
   return listHosts(tx).filter((host) => host.pageId === pageId && host.purpose === "public");
 }
 
-function findHost(tx: Tx, input: { pageId: string; host: string }): Host {
+/** One of the page's. @throws UserError not_found */
+export function findHost(tx: Db | Tx, input: { pageId: string; host: string }): Host {
   const name = hostName(requireOrigin(input.host));
   const host = publicHostsOf(tx, input.pageId).find((known) => known.name === name);
   if (!host) throw new UserError("not_found", `${name} isn't a host of this page. See candor host list.`);

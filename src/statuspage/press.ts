@@ -13,6 +13,7 @@ import { findIncident, listIncidentIds, tellStory } from "../incidents/stories.t
 import type { Log } from "../log.ts";
 import { findPage, listHosts, listPages, originOf } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
+import type { Transport } from "../tls/transport.ts";
 import { takeTurn } from "../turns.ts";
 import { apiDocuments } from "./api-v2.ts";
 import { dateOf, startOfDay } from "./days.ts";
@@ -66,8 +67,8 @@ type Shelf = {
 /** Whoever waited for the change, or for the start, is answered before the past is looked at. */
 const idleAfterMs = 50;
 
-export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log }): Press {
-  const { db, render, clock, log } = input;
+export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log; transport: Transport }): Press {
+  const { db, render, clock, log, transport } = input;
   let hosts = new Map<string, { pageId: string; origin: string }>();
   const shelves = new Map<string, Shelf>();
   const assets = pressAssets();
@@ -81,7 +82,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     pressed(
       Buffer.from(render(template, { ...view, assets: assets.paths })),
       "text/html; charset=utf-8",
-      htmlHeaders(origin),
+      htmlHeaders(transport(origin)),
     );
 
   const pressOne = (pageId: string, path: string): Pressed | undefined => {
@@ -141,7 +142,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
       shelf.missing = html("public/missing", missingView(page, origin), origin);
       for (const [path, document] of Object.entries(apiDocuments(db, state))) {
         const body = Buffer.from(JSON.stringify(document));
-        pages.set(path, pressed(body, "application/json; charset=utf-8", apiHeaders(origin)));
+        pages.set(path, pressed(body, "application/json; charset=utf-8", apiHeaders(transport(origin))));
       }
       shelf.rest = undefined;
     };
@@ -307,7 +308,8 @@ const securityHeaders = ["x-content-type-options", "nosniff"];
 export const contentSecurityPolicy =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-export function htmlHeaders(origin: string): string[] {
+/** @param transport what is said of https to whoever asks under this origin */
+export function htmlHeaders(transport: string[]): string[] {
   return [
     ...revalidate,
     ...securityHeaders,
@@ -320,11 +322,11 @@ export function htmlHeaders(origin: string): string[] {
     "same-origin",
     "permissions-policy",
     "camera=(), geolocation=(), microphone=()",
-    ...transportHeaders(origin),
+    ...transport,
   ];
 }
 
-function apiHeaders(origin: string): string[] {
+function apiHeaders(transport: string[]): string[] {
   return [
     ...revalidate,
     ...securityHeaders,
@@ -332,10 +334,6 @@ function apiHeaders(origin: string): string[] {
     "*",
     "access-control-expose-headers",
     "etag",
-    ...transportHeaders(origin),
+    ...transport,
   ];
-}
-
-function transportHeaders(origin: string): string[] {
-  return origin.startsWith("https:") ? ["strict-transport-security", "max-age=31536000"] : [];
 }

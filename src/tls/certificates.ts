@@ -5,7 +5,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { getCACertificates } from "node:tls";
-import { desc, eq } from "drizzle-orm";
+import { and, desc, eq, isNotNull, lt } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
@@ -19,6 +19,7 @@ export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | 
 /** What a browser would say of the certificate today. */
 export type CertificateState = "valid" | "expiring" | "expired";
 
+const day = 86_400_000;
 const column = "certificates.private_key";
 
 const shown = {
@@ -120,6 +121,14 @@ export function removeCertificate(db: Db | Tx, id: string): Certificate {
   const found = findCertificate(db, id);
   db.delete(certificates).where(eq(certificates.id, id)).run();
   return found;
+}
+
+/** Of those that an authority issued: a person's own are theirs to remove. */
+export function forgetExpired(db: Db, input: { now: number }): void {
+  const old = lt(certificates.notAfter, input.now - 30 * day);
+  db.delete(certificates)
+    .where(and(isNotNull(certificates.directory), old))
+    .run();
 }
 
 /** What a handshake needs, in clear. Never leaves the process. */

@@ -14,7 +14,7 @@ import { AuthorityProblem, waitSaid } from "./authority.ts";
 import { type Certificate, listCertificates } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
-import { certificateName, wantedNames } from "./names.ts";
+import { certificateName, isDnsName, isPublicName, isSecureHost, wantedNames } from "./names.ts";
 import {
   beginOrder,
   failuresInARow,
@@ -25,6 +25,7 @@ import {
   type Purpose,
   waitUntil,
 } from "./orders.ts";
+import { findObstacles } from "./reach.ts";
 import { latestRenewal } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createSteps, isHostsOwn, patience } from "./steps.ts";
@@ -34,12 +35,16 @@ export type Keeper = {
   challenges: Challenges;
   /** Looks at everything that is due. Returns at once; the timetable calls it. */
   wake(): void;
+  /** Call after a host came: all names are looked at with the next pass. */
+  scanSoon(): void;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
   stop(): Promise<void>;
   /** Begins an order now, or goes on with the open one, whatever the plan says; an authority's limits are kept. */
   orderNow(input: { host: string; purpose: Purpose }): Promise<Order>;
-  planFor(host: string): Plan;
+  planFor(hosts: string[]): Plan[];
+  /** Whether the host leads here: a sentence about each thing that is wrong. */
+  findObstacles(host: string): Promise<string[]>;
 };
 
 export type Plan = {
@@ -50,10 +55,17 @@ export type Plan = {
   order: Order | undefined;
   /** When something is done next; undefined where nothing is. */
   nextAt: number | undefined;
+  /** Why none is ordered for it. */
+  notWanted?: Reason;
 };
+
+/** A host that no certificate is ordered for has one of these reasons. */
+export type Reason = "not running" | "no https" | "no listener" | "no contact" | "no name" | "not public";
 
 /** Orders that are worked on at once. */
 const atOnce = 8;
+/** Open orders are looked at in every pass, all names not so often. */
+const scanMs = 2_000;
 /** A stop waits for a step that is being taken, but not for an authority that hangs. */
 const stopMs = 2_000;
 
@@ -75,22 +87,25 @@ export function createKeeper(input: {
   const steps = createSteps({ db, keys, clock, log, shelf, challenges, authorities, wishes, chance });
   const underWay = new Map<string, Promise<void>>();
   let stopped = false;
+  let scannedAt = Number.NEGATIVE_INFINITY;
 
   const pass = (): void => {
     const wish = wishes();
-    if (stopped || !wish.isOn) return;
+    if (stopped || !isOn(wish)) return;
     const now = clock.now();
-    const held = listCertificates(db);
     const wanted = new Set(wantedNames(db, wish));
     for (const order of listOpenOrders(db)) {
       if (order.purpose === "serve" && !wanted.has(order.name)) steps.drop(order);
       else if (order.goOnAt <= now) work(order.name, order.purpose);
     }
+    if (now - scannedAt < scanMs && now >= scannedAt) return;
+    const held = listCertificates(db);
     const best = byName(held);
     for (const name of wanted) {
       if (underWay.size >= atOnce) return;
       if (isDue(name, best, now)) work(name, "serve");
     }
+    scannedAt = now;
     for (const certificate of held) {
       if (underWay.size >= atOnce) return;
       if (certificate.askWindowAt !== null && certificate.askWindowAt <= now)
@@ -104,8 +119,15 @@ export function createKeeper(input: {
     if (underWay.has(what) || underWay.size >= atOnce) return;
     const running = run()
       .catch((error: unknown) => log.error("certificate.keeper_failed", { what, error }))
-      .finally(() => underWay.delete(what));
+      .finally(() => {
+        underWay.delete(what);
+        scanSoon();
+      });
     underWay.set(what, running);
+  };
+  /** There is room for another name, or something changed. */
+  const scanSoon = () => {
+    scannedAt = Number.NEGATIVE_INFINITY;
   };
 
   /** Until it waits for something or has come to its end. */
@@ -155,6 +177,30 @@ export function createKeeper(input: {
     return (known[Math.floor(tries / patience) % known.length] as AuthorityChoice).directory;
   };
 
+  const planOf = (host: string, best: BestOf): Plan => {
+    const wish = wishes();
+    const name = certificateName(host, wish.wildcards);
+    const certificate = best(name);
+    const now = clock.now();
+    const open = findOpenOrder(db, { name, purpose: "serve" });
+    const [last] = failuresInARow(db, { name, purpose: "serve" });
+    const order = open ?? last;
+    const notWanted = whyNot(host, wish);
+    if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted };
+    const due = Math.max(certificate ? renewalOf(certificate) : now, last?.goOnAt ?? 0);
+    const free = mayAskAt(db, { name, ...sourceFor(name, certificate), now });
+    return { name, certificate, order, nextAt: open ? open.goOnAt : Math.max(due, free) };
+  };
+
+  const whyNot = (host: string, wish: Wishes): Reason | undefined => {
+    if (!isSecureHost(db, host)) return "no https";
+    if (!isDnsName(host)) return "no name";
+    if (wish.isPublic && !isPublicName(host)) return "not public";
+    if (!wish.runs) return "not running";
+    if (!wish.listens) return "no listener";
+    return wish.contact === "" ? "no contact" : undefined;
+  };
+
   const askWindow = async (certificate: Certificate): Promise<void> => {
     const { id, directory, renewalId } = certificate;
     const now = clock.now();
@@ -175,6 +221,7 @@ export function createKeeper(input: {
   return {
     challenges,
     wake: pass,
+    scanSoon,
     idle: async () => {
       while (underWay.size > 0) await Promise.all(underWay.values());
     },
@@ -196,20 +243,16 @@ export function createKeeper(input: {
       pass();
       return order;
     },
-    planFor: (host) => {
-      const wish = wishes();
-      const name = certificateName(host, wish.wildcards);
-      const certificate = byName(listCertificates(db))(name);
-      const now = clock.now();
-      const open = findOpenOrder(db, { name, purpose: "serve" });
-      const [last] = failuresInARow(db, { name, purpose: "serve" });
-      const order = open ?? last;
-      if (!wish.isOn || !wantedNames(db, wish).includes(name)) return { name, certificate, order, nextAt: undefined };
-      const due = Math.max(certificate ? renewalOf(certificate) : now, last?.goOnAt ?? 0);
-      const free = mayAskAt(db, { name, ...sourceFor(name, certificate), now });
-      return { name, certificate, order, nextAt: open ? open.goOnAt : Math.max(due, free) };
+    planFor: (hosts) => {
+      const best = byName(listCertificates(db));
+      return hosts.map((host) => planOf(host, best));
     },
+    findObstacles: (host) => findObstacles({ host, lookup: wishes().lookup, challenges }),
   };
+}
+
+function isOn(wish: Wishes): boolean {
+  return wish.runs && wish.listens && wish.contact !== "";
 }
 
 type BestOf = (name: string) => Certificate | undefined;

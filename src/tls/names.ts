@@ -1,5 +1,6 @@
 /** Which names a certificate is wanted for: the https hosts of the table, each alone or under a wildcard. */
 import { isIP } from "node:net";
+import { eq } from "drizzle-orm";
 import { parse } from "tldts";
 import type { Db, Tx } from "../db.ts";
 import { hosts } from "../schema.ts";
@@ -17,6 +18,11 @@ export function wantedNames(db: Db | Tx, wish: { wildcards: string[]; isPublic: 
     .filter((host) => !wish.isPublic || isPublicName(host.name))
     .map((host) => certificateName(host.name, wish.wildcards));
   return [...new Set(names)];
+}
+
+export function isSecureHost(db: Db | Tx, host: string): boolean {
+  const origins = db.select().from(hosts).where(eq(hosts.name, host)).all();
+  return origins.some(({ origin }) => origin.startsWith("https:"));
 }
 
 /** The name that is ordered for a host. */

@@ -3,7 +3,7 @@
  * after a crash is written before the authority is asked. Ended ones are kept for two weeks: they are what the limits of
  * an authority are counted from, and what a person is told of the failures.
  */
-import { and, asc, desc, eq, gt, lt, ne } from "drizzle-orm";
+import { and, asc, desc, eq, gt, isNull, lt, ne, or, sum } from "drizzle-orm";
 import { getDomain } from "tldts";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
@@ -38,6 +38,7 @@ export function beginOrder(
   const row = {
     id,
     name,
+    domain: registeredDomain(name),
     purpose,
     directory,
     state: "open" as const,
@@ -167,25 +168,55 @@ export function mayAskAt(
   input: { name: string; directory: string; replaces?: string | null | undefined; now: number },
 ): number {
   const { name, directory, now } = input;
-  const recent = db
+  const mine = db
     .select()
     .from(acmeOrders)
-    .where(and(eq(acmeOrders.directory, directory), gt(acmeOrders.createdAt, now - 14 * day)))
-    .orderBy(asc(acmeOrders.createdAt))
+    .where(and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)))
     .all();
-  const asked = recent.flatMap((order) => Array<number>(order.asked).fill(order.endedAt ?? now));
-  const mine = recent.filter((order) => order.name === name);
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const issued = mine.filter((order) => order.state === "done");
-  const free = [fullUntil(asked, limits.orders, now), fullUntil(ends(failed), limits.failures, now)];
-  free.push(fullUntil(ends(issued), limits.duplicates, now));
+  const free = [
+    fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
+    fullUntil(ends(failed), limits.failures, now),
+    fullUntil(ends(issued), limits.duplicates, now),
+  ];
   // An order that says what it replaces doesn't count against the domain.
-  if (!input.replaces) {
-    const domain = registeredDomain(name);
-    const near = recent.filter((order) => order.state === "done" && registeredDomain(order.name) === domain);
-    free.push(fullUntil(ends(near), limits.domain, now));
-  }
+  if (!input.replaces) free.push(fullUntil(issuedTimes(db, { name, directory, now }), limits.domain, now));
   return Math.max(...free);
+}
+
+/** Counted first, because it is asked often and the limit is seldom near. */
+function askedTimes(db: Db | Tx, input: { directory: string; since: number; now: number }): number[] {
+  const { directory, since, now } = input;
+  const recent = and(
+    eq(acmeOrders.directory, directory),
+    gt(acmeOrders.createdAt, since - 21 * hour),
+    or(isNull(acmeOrders.endedAt), gt(acmeOrders.endedAt, since)),
+  );
+  const [counted] = db
+    .select({ asked: sum(acmeOrders.asked) })
+    .from(acmeOrders)
+    .where(recent)
+    .all();
+  if (Number(counted?.asked ?? 0) < limits.orders.most) return [];
+  const rows = db.select().from(acmeOrders).where(recent).all();
+  return rows.flatMap((order) => Array<number>(order.asked).fill(order.endedAt ?? now));
+}
+
+function issuedTimes(db: Db | Tx, input: { name: string; directory: string; now: number }): number[] {
+  const rows = db
+    .select({ at: acmeOrders.endedAt })
+    .from(acmeOrders)
+    .where(
+      and(
+        eq(acmeOrders.domain, registeredDomain(input.name)),
+        gt(acmeOrders.endedAt, input.now - limits.domain.inMs),
+        eq(acmeOrders.directory, input.directory),
+        eq(acmeOrders.state, "done"),
+      ),
+    )
+    .all();
+  return rows.map(({ at }) => at ?? input.now);
 }
 
 function ends(orders: Order[]): number[] {

@@ -40,8 +40,8 @@ export function askAgainAfter(saidMs: number | undefined): number {
   return Math.min(Math.max(saidMs ?? 6 * hour, hour), 12 * hour);
 }
 
-/** After the first, second, … failure in a row. An hour allows five failures of one name; the first hour here has four. */
-const pausesMs = [5, 10, 20, 30, 60, 120].map((minutes) => minutes * minute);
+/** After the first, second, … failure in a row: a slip is mended soon, and what lasts is tried seldom. */
+const pausesMs = [1, 10, 30, 60, 120].map((minutes) => minutes * minute);
 
 /**
  * How long after a failure nothing is tried.

@@ -14,11 +14,13 @@ export type CertificateShelf = {
   find(name: string): SecureContext | undefined;
   /** Whether a browser would take what the name is served with. */
   isValid(name: string, now: number): boolean;
+  /** When the name was first served with a certificate of ours. */
+  servedSince(name: string): number | undefined;
   /** Call after a certificate came or went. */
   reload(): void;
 };
 
-type Ready = { context: SecureContext; notAfter: number };
+type Ready = { context: SecureContext; notAfter: number; since: number };
 
 export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }): CertificateShelf {
   const { db, keys, log } = input;
@@ -28,13 +30,13 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }):
   const reload = () => {
     const [names, parents] = [new Map<string, Ready>(), new Map<string, Ready>()];
     // The one that lasts longest comes last, and takes the name.
-    for (const { id, names: covered, notAfter } of listCertificates(db).toReversed()) {
+    for (const { id, names: covered, notAfter, createdAt } of listCertificates(db).toReversed()) {
       try {
         const { chain, key } = openCertificate(db, { id, keys });
-        const ready = { context: createSecureContext({ ...posture, cert: chain, key }), notAfter };
+        const context = createSecureContext({ ...posture, cert: chain, key });
         for (const name of covered) {
-          if (name.startsWith("*.")) parents.set(name.slice(2), ready);
-          else names.set(name, ready);
+          const [map, at] = name.startsWith("*.") ? [parents, name.slice(2)] : [names, name];
+          map.set(at, { context, notAfter, since: Math.min(createdAt, map.get(at)?.since ?? createdAt) });
         }
       } catch (error) {
         log.error("certificate.unusable", { certificateId: id, error });
@@ -47,6 +49,7 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }):
   const find = (name: string) => exact.get(name) ?? wild.get(name.slice(name.indexOf(".") + 1));
   return {
     find: (name) => find(name)?.context,
+    servedSince: (name) => find(name)?.since,
     isValid: (name, now) => now < (find(name)?.notAfter ?? 0),
     reload,
   };

@@ -9,7 +9,10 @@ import { createLookup } from "./lookup.ts";
 
 /** How and of whom certificates are had. */
 export type Wishes = {
-  isOn: boolean;
+  /** Whether a server runs here: a command alone orders nothing. */
+  runs: boolean;
+  /** Whether this server speaks https. */
+  listens: boolean;
   /** The first is asked; a second takes its place when it fails. */
   authorities: AuthorityChoice[];
   /** For tests of a host: nothing of it is served. */
@@ -32,10 +35,14 @@ export type Wishes = {
 export type AuthorityChoice = { directory: string; binding: { kid: string; key: string } | undefined };
 export type DnsHook = (deed: "present" | "cleanup", record: string, value: string) => Promise<void>;
 
+const stagingOf: Record<string, string> = {
+  "https://acme-v02.api.letsencrypt.org/directory": "https://acme-staging-v02.api.letsencrypt.org/directory",
+};
+
 const run = promisify(execFile);
 const hookMs = 180_000;
 
-export function readWishes(config: Config): Wishes {
+export function readWishes(config: Config, runs: boolean): Wishes {
   const list = (text: string) => text.split(/[\s,]+/).filter((part) => part !== "");
   const choice = (directory: string, kid: string, key: string): AuthorityChoice => ({
     directory,
@@ -47,9 +54,10 @@ export function readWishes(config: Config): Wishes {
   const hook = config.text("acme.dns_hook");
   const caFile = config.text("acme.ca_file");
   return {
-    isOn: config.text("https.listen") !== "" && config.text("acme.contact") !== "",
+    runs,
+    listens: config.text("https.listen") !== "",
     authorities: second === "" ? [first] : [first, spare],
-    testDirectory: config.text("acme.test_directory"),
+    testDirectory: config.text("acme.test_directory") || (stagingOf[first.directory] ?? first.directory),
     caFiles: caFile === "" ? [] : [caFile],
     isPublic: caFile === "",
     contact: config.text("acme.contact"),

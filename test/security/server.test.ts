@@ -19,7 +19,14 @@ async function serve(t: TestContext, folder = mkdtempSync(join(tmpdir(), "candor
   const now = Date.now();
   prepareKeys({ ...place, now });
   const founded = openHouse({ ...place, environment, write: () => {} });
-  const names = { pageName: "Acme", host: "http://127.0.0.1:1", owner: "o@example.com", smtpUrl: "", timeZone: "UTC" };
+  const names = {
+    pageName: "Acme",
+    host: "http://127.0.0.1:1",
+    owner: "o@example.com",
+    smtpUrl: "",
+    acmeContact: "",
+    timeZone: "UTC",
+  };
   foundHouse(founded, { ...names, now, by: { kind: "operator" } });
   await founded.close();
   const lines: string[] = [];

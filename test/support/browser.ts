@@ -2,11 +2,12 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { findProgram } from "./need.ts";
 
-export async function openBrowser(): Promise<Browser> {
+export async function openBrowser(more: { args?: string[]; env?: Record<string, string> } = {}): Promise<Browser> {
   const executablePath = findProgram("chromium");
   if (!executablePath) throw new Error("There is no chromium.");
   return chromium.launch({
     executablePath,
+    ...(more.env ? { env: more.env } : {}),
     args: [
       "--headless",
       "--no-sandbox",
@@ -16,6 +17,7 @@ export async function openBrowser(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...(more.args ?? []),
     ],
   });
 }

@@ -9,14 +9,15 @@ import type { TestContext } from "node:test";
 import type { Pebble } from "./pebble.ts";
 import { freePort } from "./program.ts";
 
-export type Asked = { method: string; path: string; payload: any };
+/** `status`: what the authority answered; undefined where it wasn't asked or hasn't answered. */
+export type Asked = { method: string; path: string; payload: any; status?: number };
 export type Given = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 export type FaultProxy = {
   directory: string;
   caFile: string;
   /** Everything that was asked, nonces and the directory apart. */
   asked: Asked[];
-  /** Names of orders in the order in which they were asked for. */
+  /** The orders that the authority opened or refused, in that order; refused nonces apart. */
   orders: () => { name: string; profile?: string; replaces?: string }[];
   /** Answers instead of the authority; undefined lets it pass. "hang" never answers, "cut" closes the connection. */
   instead: (
@@ -40,7 +41,7 @@ export async function startFaultProxy(t: TestContext, upstream: Pebble): Promise
     asked: [],
     orders: () =>
       proxy.asked
-        .filter(({ path, payload }) => path.startsWith("/order-plz") && payload)
+        .filter(({ path, payload, status }) => path.startsWith("/order-plz") && payload && status !== 400)
         .map(({ payload: { identifiers, profile, replaces } }) => ({
           name: identifiers[0].value,
           ...(profile ? { profile } : {}),
@@ -57,7 +58,7 @@ export async function startFaultProxy(t: TestContext, upstream: Pebble): Promise
     incoming.on("data", (chunk) => chunks.push(chunk));
     incoming.on("end", () => {
       const body = Buffer.concat(chunks);
-      const asked = { method: incoming.method ?? "", path: incoming.url ?? "", payload: payloadOf(body) };
+      const asked: Asked = { method: incoming.method ?? "", path: incoming.url ?? "", payload: payloadOf(body) };
       if (asked.method !== "HEAD" && asked.path !== to.pathname) proxy.asked.push(asked);
       const instead = proxy.instead(asked);
       if (instead === "hang") return;
@@ -79,6 +80,7 @@ export async function startFaultProxy(t: TestContext, upstream: Pebble): Promise
           const parts: Buffer[] = [];
           from.on("data", (part) => parts.push(part));
           from.on("end", () => {
+            asked.status = from.statusCode ?? 502;
             const given = { status: from.statusCode ?? 502, headers: { ...from.headers }, body: Buffer.concat(parts) };
             if (asked.path === to.pathname) given.body = Buffer.from(JSON.stringify(addTo(given.body)));
             proxy.change(given, asked);

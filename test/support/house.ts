@@ -55,12 +55,18 @@ export type House = {
 
 export const host = "status.example.com";
 
-export async function openTestHouse(settings: Partial<Record<SettingName, string>> = {}): Promise<House> {
+/** A keyring of its own, of which nothing is left on the disk. */
+export function testKeys(): Deps["keys"] {
   const folder = mkdtempSync(join(tmpdir(), "candor-test-"));
   const kek = Buffer.alloc(32, 7);
   createKeyring(join(folder, "keyring.json"), kek, monday);
   const keys = openKeyring(join(folder, "keyring.json"), kek);
   rmSync(folder, { recursive: true });
+  return keys;
+}
+
+export async function openTestHouse(settings: Partial<Record<SettingName, string>> = {}): Promise<House> {
+  const keys = testKeys();
   let now = monday;
   const clock = { now: () => now };
   const lines: string[] = [];

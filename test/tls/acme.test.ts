@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -11,7 +12,7 @@ import { runInNewContext } from "node:vm";
 import type { SettingName } from "../../src/config.ts";
 import { foundHouse, prepareKeys } from "../../src/founding.ts";
 import { addHost, removeHost } from "../../src/pages/pages.ts";
-import { openHouse, startServer } from "../../src/server.ts";
+import { openHouse, socketPath, startServer } from "../../src/server.ts";
 import { listCertificates } from "../../src/tls/certificates.ts";
 import { listOrdersOf } from "../../src/tls/orders.ts";
 import { createAuthority } from "../support/authority.ts";
@@ -34,7 +35,16 @@ async function serve(
   prepareKeys({ ...place, now });
   const founded = openHouse({ ...place, environment: {}, write: () => {} });
   const [first = "", ...rest] = options.hosts;
-  foundHouse(founded, { pageName: "Acme", host: first, owner: "o@example.com", smtpUrl: "", timeZone: "UTC", now, by });
+  foundHouse(founded, {
+    pageName: "Acme",
+    host: first,
+    owner: "o@example.com",
+    smtpUrl: "",
+    acmeContact: "",
+    timeZone: "UTC",
+    now,
+    by,
+  });
   const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
   for (const host of rest) addHost(founded.db, { pageId, host, now: now + 1, by });
   await founded.close();
@@ -76,6 +86,30 @@ async function serve(
       ahead += ms;
     },
     certificates: () => listCertificates(db),
+    /** As the command line asks, over the socket in the data folder; below the page. */
+    operate: async (method: string, path: string, body?: unknown): Promise<any> => {
+      const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+        const call = request(
+          {
+            socketPath: socketPath(place.data),
+            method,
+            path: `/v1/pages/${pageId}${path}`,
+            headers: { "content-type": "application/json", host: "candor" },
+          },
+          (response) => {
+            let text = "";
+            response.on("data", (chunk) => {
+              text += chunk;
+            });
+            response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+          },
+        );
+        call.on("error", reject);
+        call.end(body === undefined ? undefined : JSON.stringify(body));
+      });
+      if (answer.status >= 400) throw new Error(`${answer.status} ${answer.text}`);
+      return JSON.parse(answer.text);
+    },
     orders: (name: string) => listOrdersOf(db, { name, purpose: "serve" }),
     isServed: async (name: string) => {
       const ca = await pebble.root();
@@ -369,6 +403,60 @@ test("an order for a host that is removed ends with it", { skip }, async (t) => 
   removeHost(house.deps.db, { pageId, host: "old.example.com", now: Date.now(), by: { kind: "operator" } });
   await house.until(() => house.orders("old.example.com")[0]?.state === "failed");
   assert.equal(house.orders("old.example.com")[0]?.problem, "unwanted");
+});
+
+test("the operator sees how it stands with a host, and orders or tests a certificate by hand", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const refusal = problem(400, "badCSR", {}, "The key is on a list of bad ones.");
+  proxy.instead = ({ path }) => (path.startsWith("/finalize-order") ? refusal : undefined);
+  const hosts = [host, "http://127.0.0.1", "https://10.0.0.7"];
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  const [failing, address, plain] = (await house.operate("GET", "/hosts")).map((row: any) => row.certificate);
+  assert.equal(failing.state, "none");
+  assert.match(
+    failing.words,
+    /^localhost:\d+ refused the order \(badCSR\)\. It says: The key is on a list of bad ones\.$/,
+  );
+  assert.match(failing.advice, /tried again by itself/);
+  assert.ok(Date.parse(failing.next_at) > Date.now());
+  assert.match(plain.words, /plain http/);
+  assert.match(address.words, /this is an address/);
+  await assert.rejects(house.operate("POST", "/hosts/10.0.0.7/orders", { order: {} }), /409.*candor cert import/);
+  proxy.instead = () => undefined;
+  const test = await house.operate("POST", `/hosts/${host}/orders`, { order: { purpose: "test" } });
+  const find = async (id: string) =>
+    (await house.operate("GET", `/hosts/${host}/orders`)).find((row: any) => row.id === id);
+  while ((await find(test.id)).state === "open") await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal((await find(test.id)).state, "done");
+  assert.equal(house.certificates().length, 0, "a test leaves nothing");
+  const renewal = await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  await house.until(() => house.certificates().length === 1);
+  assert.equal((await find(renewal.id)).state, "done");
+  const shown = await house.operate("GET", `/hosts/${host}`);
+  assert.equal(shown.certificate.state, "valid");
+  assert.equal(shown.certificate.words, null);
+  assert.match(shown.obstacles.join(), /can't be reached on port 80|leads to another server/);
+});
+
+test("browsers are bound to https only after a day of it", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const house = await serve(t, pebble, { hosts: [host] });
+  await house.until(() => house.certificates().length === 1);
+  const said = () => {
+    house.deps.press.pressAll();
+    const headers = house.deps.press.find(host, "/")?.identity.headers ?? [];
+    return headers[headers.indexOf("strict-transport-security") + 1];
+  };
+  const nothing = house.deps.press.find(host, "/")?.identity.headers[0];
+  assert.equal(said(), nothing);
+  house.skipAhead(25 * hour);
+  assert.equal(said(), "max-age=31536000");
+  house.deps.config.set("https.hsts", "subdomains", Date.now());
+  assert.equal(said(), "max-age=31536000; includeSubDomains");
+  house.deps.config.set("https.hsts", "off", Date.now());
+  assert.equal(said(), nothing);
 });
 
 test("strangers' names in handshakes and requests never reach the authority", { skip }, async (t) => {

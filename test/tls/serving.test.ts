@@ -28,7 +28,7 @@ async function serve(t: TestContext, clock = { now: () => Date.now() }) {
   const port = await freePort();
   const founded = openHouse({ ...place, environment: {}, write: () => {} });
   const names = { pageName: "Acme", host: `https://status.example.com:${port}`, owner: "o@example.com" };
-  foundHouse(founded, { ...names, smtpUrl: "", timeZone: "UTC", now, by });
+  foundHouse(founded, { ...names, smtpUrl: "", acmeContact: "", timeZone: "UTC", now, by });
   const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
   for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
     addHost(founded.db, { pageId, host, now: now + 1, by }); // Links begin with the oldest.

@@ -1,0 +1,101 @@
+/** How it stands with a host's certificate, in words: what a browser meets, what is under way, and what a person can do. */
+import { type CertificateState, stateOf } from "./certificates.ts";
+import type { Plan, Reason } from "./keeper.ts";
+import type { Order } from "./orders.ts";
+
+export type Standing = {
+  state: CertificateState | "none";
+  /** What is going on, and what went wrong: whole sentences, the authority's own words quoted. Empty: nothing. */
+  words: string;
+  /** What a person can do about it. Empty: nothing. */
+  advice: string;
+  nextAt: number | undefined;
+};
+
+export function standingOf(plan: Plan, now: number): Standing {
+  const { certificate, order, nextAt } = plan;
+  const state = certificate ? stateOf(certificate, now) : "none";
+  const trouble = order && order.problem !== null ? troubleOf(order) : "";
+  if (plan.notWanted) {
+    const [words, advice] = reasons[plan.notWanted];
+    return { state, words, advice: state === "valid" ? "" : advice, nextAt };
+  }
+  const words = trouble || (order?.state === "open" ? "A certificate is being ordered." : "");
+  return { state, words, advice: order?.problem ? adviceFor(order) : "", nextAt };
+}
+
+const bring = "Bring a certificate with candor cert import, or let a proxy in front of this server hold it.";
+const reasons: Record<Reason, [words: string, advice: string]> = {
+  "not running": ["No server runs here now. What is due is done when one does.", ""],
+  "no https": ["It is served over plain http, as its address says.", ""],
+  "no listener": [
+    "This server doesn't listen for https.",
+    "Start it with candor serve --http 0.0.0.0:80 --https 0.0.0.0:443, or let a proxy in front of it hold the certificate.",
+  ],
+  "no contact": [
+    "No certificate is ordered, because nobody has agreed to the authority's terms.",
+    "Agree to them by giving your address: candor config set acme.contact you@example.com",
+  ],
+  "no name": ["Authorities certify host names, and this is an address.", bring],
+  "not public": [
+    "It isn't a name of the public DNS, so no public authority certifies it.",
+    `${bring} An authority of your own is set with acme.directory and acme.ca_file.`,
+  ],
+};
+
+/** What went wrong, in one sentence and the authority's words. */
+export function troubleOf(order: Order): string {
+  const { problem, detail, directory } = order;
+  const who = new URL(directory).host;
+  const said = detail ? ` It says: ${detail}` : "";
+  switch (problem) {
+    case "noAddress":
+    case "caa":
+    case "hook":
+      return detail ?? "";
+    case "unreachable":
+      return `${who} can't be reached: ${detail}`;
+    case "serverInternal":
+      return `${who} is out of order.${said}`;
+    case "rateLimited":
+      return `${who} wants no more orders for now.${said}`;
+    case "connection":
+    case "unauthorized":
+    case "incorrectResponse":
+    case "tls":
+    case "dns":
+      return `${who} didn't find this server under ${order.name}.${said}`;
+    case "badCertificate":
+      return `${who} sent a certificate that can't be served. ${detail}`;
+    default:
+      return `${who} refused the order (${problem}).${said}`;
+  }
+}
+
+function adviceFor(order: Order): string {
+  const host = order.name.replace(/^\*\./, "");
+  switch (order.problem) {
+    case "noAddress":
+      return `Add an A or AAAA record for ${host} with this server's public address.`;
+    case "caa":
+      return `Add a CAA record for the authority, like ${host}. CAA 0 issue "letsencrypt.org", or choose another with acme.directory.`;
+    case "connection":
+    case "unauthorized":
+    case "incorrectResponse":
+    case "tls":
+    case "dns":
+      return `From the internet ${host} must lead to this server on port 80 or 443, over IPv6 too where it has an AAAA record. See: candor host show ${host}`;
+    case "unreachable":
+      return "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
+    case "externalAccountRequired":
+      return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
+    case "userActionRequired":
+      return `Do what the authority asks for, then: candor host renew ${host}`;
+    case "hook":
+      return "Mend the program of acme.dns_hook. It is tried again by itself.";
+    case "rejectedIdentifier":
+      return "This authority doesn't certify the name: choose another with acme.directory, or bring a certificate with candor cert import.";
+    default:
+      return "It is tried again by itself. If it stays so, choose another authority with acme.directory, or bring a certificate with candor cert import.";
+  }
+}

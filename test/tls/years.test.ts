@@ -1,0 +1,304 @@
+/**
+ * Two years of renewals, simulated: an authority that is down for hours or days, moves its renewal windows, loses
+ * answers and wants patience, a server that is killed, and a clock that is a day off. Each seed is a life of its own;
+ * SEEDS sets how many.
+ */
+import assert from "node:assert/strict";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, webcrypto } from "node:crypto";
+import "reflect-metadata";
+import { test } from "node:test";
+import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
+import { addHost, createPage } from "../../src/pages/pages.ts";
+import { openHouse } from "../../src/server.ts";
+import {
+  type Authority,
+  AuthorityProblem,
+  AuthorityUnreachable,
+  type ChallengeView,
+  type OrderView,
+} from "../../src/tls/authority.ts";
+import { forgetExpired, listCertificates } from "../../src/tls/certificates.ts";
+import { createKeeper } from "../../src/tls/keeper.ts";
+import { forgetOldOrders, listOpenOrders } from "../../src/tls/orders.ts";
+import type { Wishes } from "../../src/tls/wishes.ts";
+import { testKeys } from "../support/house.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const begin = Date.parse("2027-01-01T00:00:00Z");
+const end = begin + 730 * day;
+const host = "status.example.com";
+const seeds = Number(process.env.SEEDS ?? (process.env.CI ? 20 : 2));
+
+type Chance = () => number;
+
+/** The same lives at each run: mulberry32. */
+function seeded(seed: number): Chance {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const crypto = webcrypto as unknown as Crypto;
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const issuer = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "der" });
+const signingKey = crypto.subtle.importKey("pkcs8", new Uint8Array(issuer), algorithm, false, ["sign"]);
+
+async function issue(input: { privateKey: string; serial: number; from: number; to: number }): Promise<string> {
+  const spki = createPublicKey(createPrivateKey(input.privateKey)).export({ type: "spki", format: "der" });
+  const publicKey = await crypto.subtle.importKey("spki", new Uint8Array(spki), algorithm, true, ["verify"]);
+  const leaf = await X509CertificateGenerator.create({
+    serialNumber: input.serial.toString(16).padStart(16, "0"),
+    subject: "",
+    issuer: "CN=Simulated",
+    notBefore: new Date(input.from),
+    notAfter: new Date(input.to),
+    publicKey,
+    signingKey: await signingKey,
+    signingAlgorithm: algorithm,
+    extensions: [new SubjectAlternativeNameExtension([{ type: "dns", value: host }])],
+  });
+  return leaf.toString("pem");
+}
+
+type Outage = { from: number; to: number; kind: "silent" | "busy" | "limited" };
+type Life = { lifeMs: number; issued: { from: number; to: number; at: number }[]; opened: number[]; outages: Outage[] };
+
+function outagesOf(chance: Chance): Outage[] {
+  const found: Outage[] = [];
+  for (let at = begin + chance() * 30 * day; at < end; at += (5 + chance() * 60) * day) {
+    const length = [hour, day, 10 * day][Math.floor(chance() * 3)] ?? hour;
+    const kind = (["silent", "busy", "limited"] as const)[Math.floor(chance() * 3)] ?? "silent";
+    found.push({ from: at, to: at + length, kind });
+    at += length;
+  }
+  return found;
+}
+
+/** What is true at the authority; `truth` is its clock, which is right. */
+function simulate(input: { lifeMs: number; chance: Chance; truth: () => number }): {
+  authority: Authority;
+  life: Life;
+} {
+  const { lifeMs, chance, truth } = input;
+  const life: Life = { lifeMs, issued: [], opened: [], outages: outagesOf(chance) };
+  const orders = new Map<string, OrderView & { pem?: string; acceptedAt?: number; finalizedAt?: number }>();
+  const replaced = new Set<string>();
+  let serial = Math.floor(chance() * 1e6);
+  const answer = () => {
+    const outage = life.outages.find(({ from, to }) => truth() >= from && truth() < to);
+    if (!outage) {
+      if (chance() < 0.02) throw new AuthorityUnreachable("It hung up.");
+      return;
+    }
+    if (outage.kind === "silent") throw new AuthorityUnreachable("Nobody answers.");
+    const patience = chance() < 0.5 ? String(Math.ceil(Math.min(outage.to - truth(), hour) / 1000)) : undefined;
+    if (outage.kind === "busy") throw new AuthorityProblem({ type: "serverInternal", detail: "Busy." }, 503, patience);
+    throw new AuthorityProblem({ type: "rateLimited", detail: "Too many." }, 429, patience);
+  };
+  const find = (url: string) => {
+    const order = orders.get(url);
+    if (!order) throw new AuthorityProblem({ type: "malformed", detail: "No such order." }, 404);
+    return order;
+  };
+  const challenge: ChallengeView = { type: "http-01", url: "c", token: "t", status: "pending", error: undefined };
+  const authority: Authority = {
+    describe: async () => {
+      answer();
+      return { termsUrl: undefined, caaIdentities: [], profiles: [], needsBinding: false, tellsWindows: true };
+    },
+    register: async () => {
+      answer();
+      return "account";
+    },
+    changeContact: async () => answer(),
+    openOrder: async ({ replaces }) => {
+      answer();
+      if (replaces !== undefined && replaced.has(replaces))
+        throw new AuthorityProblem({ type: "alreadyReplaced", detail: "It was replaced." }, 409);
+      life.opened.push(truth());
+      const url = `order ${life.opened.length}`;
+      const blank = { certificate: undefined, error: undefined, retryAfter: undefined };
+      orders.set(url, { url, status: "pending", authorizations: [url], finalize: url, ...blank });
+      if (replaces !== undefined && chance() < 0.5) replaced.add(replaces);
+      if (chance() < 0.05) throw new AuthorityUnreachable("The answer was lost.");
+      return find(url);
+    },
+    viewOrder: async (url) => {
+      answer();
+      const order = find(url);
+      if (order.status === "pending" && order.acceptedAt !== undefined && truth() > order.acceptedAt + 2_000)
+        order.status = "ready";
+      if (order.finalizedAt !== undefined && truth() > order.finalizedAt + 3_000) order.status = "valid";
+      return { ...order, certificate: order.status === "valid" ? url : undefined };
+    },
+    viewAuthorization: async (url) => {
+      answer();
+      return {
+        status: find(url).acceptedAt === undefined ? "pending" : "valid",
+        name: host,
+        challenges: [{ ...challenge, url }],
+      };
+    },
+    keyAuthorization: async () => "t.thumb",
+    accept: async ({ url }) => {
+      answer();
+      find(url).acceptedAt ??= truth();
+    },
+    finalize: async ({ url }, { privateKey }) => {
+      answer();
+      const order = find(url);
+      const [from, to] = [truth() - hour, truth() - hour + lifeMs];
+      serial += 1;
+      order.pem = await issue({ privateKey, serial, from, to });
+      order.status = "processing";
+      order.finalizedAt = truth();
+      life.issued.push({ from, to, at: truth() });
+    },
+    download: async ({ url }) => {
+      answer();
+      return find(url).pem ?? "";
+    },
+    renewalWindow: async () => {
+      answer();
+      const newest = life.issued.at(-1);
+      const [from, to] = [newest?.from ?? truth(), newest?.to ?? truth()];
+      const usual = { start: to - lifeMs / 3 - lifeMs / 50, end: to - lifeMs / 3 };
+      const whim = chance();
+      const window =
+        whim < 0.9
+          ? usual
+          : whim < 0.93
+            ? { start: from - 2 * day, end: from - day }
+            : whim < 0.96
+              ? { start: Number.NaN, end: Number.NaN }
+              : { start: to - lifeMs / 20, end: to + lifeMs };
+      return { ...window, retryAfter: chance() < 0.3 ? "21600" : undefined };
+    },
+  };
+  return { authority, life };
+}
+
+async function live(seed: number, lifeMs: number): Promise<{ orders: number; certificates: number; worst: number }> {
+  const chance = seeded(seed);
+  let truth = begin;
+  let offset = 0;
+  const clock = { now: () => Math.floor(truth + offset) };
+  const house = openHouse({ data: undefined, keys: testKeys(), environment: {}, clock, write: () => {} });
+  const by = { kind: "system" } as const;
+  const page = createPage(house.db, { name: "Acme", timeZone: "UTC", now: begin, by });
+  addHost(house.db, { pageId: page.id, host, now: begin, by });
+  const first = simulate({ lifeMs, chance, truth: () => truth });
+  const second = chance() < 0.5 ? simulate({ lifeMs, chance, truth: () => truth }) : undefined;
+  const lives = second ? [first.life, second.life] : [first.life];
+  const choice = (directory: string) => ({ directory, binding: undefined });
+  const wishes: Wishes = {
+    runs: true,
+    listens: true,
+    authorities: second ? [choice("https://one.test/"), choice("https://two.test/")] : [choice("https://one.test/")],
+    testDirectory: "",
+    caFiles: [],
+    isPublic: false,
+    contact: "o@example.com",
+    keyKind: "ecdsa",
+    profile: "",
+    wildcards: [],
+    dnsHook: undefined,
+    lookup: { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => undefined },
+  };
+  const open = () =>
+    createKeeper({
+      db: house.db,
+      keys: house.keys,
+      clock,
+      log: house.log,
+      shelf: { find: () => undefined, isValid: () => true, servedSince: () => undefined, reload: () => {} },
+      wishes: () => wishes,
+      reach: async ({ directory }) => (directory === "https://two.test/" && second ? second : first).authority,
+      chance,
+    });
+  let keeper = open();
+  let worst = Number.POSITIVE_INFINITY;
+  try {
+    while (truth < end) {
+      keeper.wake();
+      await keeper.idle();
+      const [best] = listCertificates(house.db);
+      if (best) {
+        const left = best.notAfter - truth;
+        worst = Math.min(worst, left / lifeMs);
+        if (left <= 0 && isOwed(best.notAfter, lifeMs, lives))
+          assert.fail(`seed ${seed}: an expired certificate is served at ${new Date(truth).toISOString()}`);
+      }
+      if (chance() < 0.02) forgetExpired(house.db, { now: clock.now() });
+      if (chance() < 0.02) forgetOldOrders(house.db, { now: clock.now() });
+      keeper.scanSoon();
+      if (chance() < 0.02) keeper = open(); // It was killed, and started again.
+      if (chance() < 0.001) offset = [0, day, -day][Math.floor(chance() * 3)] ?? 0;
+      truth += Math.max(nextIn(), 1_000);
+    }
+  } finally {
+    await keeper.stop();
+    await house.close();
+  }
+  for (const life of lives) keepsLimits(seed, life);
+  const sum = (of: (life: Life) => number) => lives.reduce((total, life) => total + of(life), 0);
+  return { orders: sum((life) => life.opened.length), certificates: sum((life) => life.issued.length), worst };
+
+  /** Nothing happens before the next moment that stands in a row; half a day is the longest leap. */
+  function nextIn(): number {
+    const now = clock.now();
+    const times = listOpenOrders(house.db).map((order) => order.goOnAt);
+    for (const certificate of listCertificates(house.db).slice(0, 1))
+      for (const at of [certificate.askWindowAt, certificate.notAfter]) if (at !== null) times.push(at);
+    const planned = keeper.planFor([host])[0]?.nextAt;
+    if (planned !== undefined) times.push(planned);
+    return Math.min(...times.map((at) => at - now).filter((wait) => wait > 0), 12 * hour);
+  }
+}
+
+/** Whether an authority could be had for a while in the last third of the life. */
+function isOwed(notAfter: number, lifeMs: number, lives: Life[]): boolean {
+  const from = notAfter - lifeMs / 3;
+  return lives.some(({ outages }) => {
+    for (let at = from; at + 3 * hour <= notAfter; at += hour / 2)
+      if (!outages.some((outage) => outage.from < at + 3 * hour && outage.to > at)) return true;
+    return false;
+  });
+}
+
+/** What Let's Encrypt allows, by the authority's own book. */
+function keepsLimits(seed: number, life: Life): void {
+  const most = (times: number[], inMs: number) =>
+    Math.max(0, ...times.map((from) => times.filter((at) => at >= from && at < from + inMs).length));
+  assert.ok(most(life.opened, 3 * hour) <= 300, `seed ${seed}: too many orders`);
+  const certificates = life.issued.map(({ at }) => at);
+  assert.ok(most(certificates, 7 * day) <= 5, `seed ${seed}: ${most(certificates, 7 * day)} certificates in a week`);
+}
+
+for (const [words, lifeMs] of [
+  ["45 days", 45 * day],
+  ["160 hours", 160 * hour],
+] as const) {
+  test(`in two years of certificates of ${words} none expires while an authority can be had, and no limit is passed`, {
+    timeout: 3_600_000,
+  }, async (t) => {
+    let orders = 0;
+    let certificates = 0;
+    let worst = 1;
+    for (let seed = 1; seed <= seeds / 2; seed++) {
+      const life = await live(seed * 7919 + Math.round(lifeMs / hour), lifeMs);
+      orders += life.orders;
+      certificates += life.certificates;
+      worst = Math.min(worst, life.worst);
+    }
+    t.diagnostic(
+      `${seeds / 2} lives, ${orders} orders, ${certificates} certificates, least life left ${worst.toFixed(3)}`,
+    );
+  });
+}

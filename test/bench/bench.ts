@@ -7,6 +7,7 @@ import { needs } from "../support/need.ts";
 import { measureMail } from "./mail-throughput.ts";
 import { measurePage } from "./page-speed.ts";
 import { measurePublishing } from "./publish-speed.ts";
+import { measureSecure } from "./secure-speed.ts";
 import { buildWorld, executable, forgetCached, serve } from "./world.ts";
 
 let failed = 0;
@@ -39,6 +40,17 @@ say("the same with 200 components and 1,000 incidents", big.page / page.page, { 
 say("executable, start to first answer", page.firstAnswerMs, { most: 200 }, " ms");
 say("resident memory, idle", page.idleMb, { most: 110 }, " MB");
 say("resident memory, at load", page.loadedMb, { most: 160 }, " MB");
+
+const secure = await measureSecure(small);
+const secureRates = `${Math.round(secure.candor)} of ${Math.round(secure.bare)} requests/s`;
+say("the page over TLS, part of a bare node:https server", secure.page, { least: 0.85 }, "", secureRates);
+const handshakeRates = `${Math.round(secure.candorHandshakes)} of ${Math.round(secure.bareHandshakes)}/s`;
+say("new handshakes, part of a bare node:https server", secure.handshakes, { least: 0.8 }, "", handshakeRates);
+const { attack } = secure;
+const attackRate = `${Math.round(attack.perSecond)} requests/s`;
+say("p99 over TLS while one request in ten is hostile", attack.p99Ms, { most: 50 }, " ms", attackRate);
+say("answers that are our fault meanwhile", attack.serverErrors, { most: 0 });
+say("longest pause of the event loop meanwhile", attack.worstPauseMs, { most: 100 }, " ms");
 
 const crowd = await buildWorld({ components: 20, incidents: 30, subscribers: 100_000, port: 18_120 });
 const publishing = await measurePublishing(crowd);

@@ -149,8 +149,9 @@ function answers(port: number): Promise<boolean> {
 
 export type Load = { perSecond: number; p99Ms: number };
 
-/** wrk on core 1: one thread, 32 connections kept alive. */
-export function load(port: number, seconds: number, headers: string[] = []): Load {
+/** wrk on core 1: one thread, 32 connections. A number is a port of this machine. */
+export function load(where: number | string, seconds: number, headers: string[] = []): Load {
+  const url = typeof where === "number" ? `http://127.0.0.1:${where}/` : where;
   const args = [
     "-c",
     "1",
@@ -161,7 +162,7 @@ export function load(port: number, seconds: number, headers: string[] = []): Loa
     "--latency",
     ...headers.flatMap((header) => ["-H", header]),
   ];
-  const out = execFileSync("taskset", [...args, `http://127.0.0.1:${port}/`], { encoding: "utf8" });
+  const out = execFileSync("taskset", [...args, url], { encoding: "utf8" });
   const p99 = /99%\s+([\d.]+)(us|ms|s)/.exec(out);
   const unit = { us: 0.001, ms: 1, s: 1000 }[p99?.[2] ?? "ms"] ?? 1;
   return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]), p99Ms: Number(p99?.[1]) * unit };

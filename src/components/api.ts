@@ -117,8 +117,7 @@ export function componentApi(deps: Deps): Route[] {
   };
   const alterGroup = async (c: Ctx) => {
     const body = await readBody(c);
-    const name = takeText(takePart(body, "component_group"), "name");
-    return pressed(c, c.json(groupShape(changeGroup(db, { ...named(c), ...groupFields(body), name }))));
+    return pressed(c, c.json(groupShape(changeGroup(db, { ...named(c), ...groupFields(body) }))));
   };
   const removeGroup = (c: Ctx) => {
     const shape = groupShape(findGroup(db, named(c)));
@@ -171,11 +170,13 @@ function componentFields(fields: BodyRecord) {
   };
 }
 
-/** Statuspage has the description beside `component_group`; some clients put it inside. */
+/** Statuspage has the description beside `component_group`, where it may stand alone; some clients put it inside. */
 function groupFields(body: BodyRecord) {
-  const inside = takePart(body, "component_group");
   const outer = takeClearable(body, "description");
+  const alone = outer !== undefined && body.component_group === undefined;
+  const inside = alone ? {} : takePart(body, "component_group");
   return {
+    name: takeText(inside, "name"),
     description: outer === undefined ? takeClearable(inside, "description") : outer,
     componentIds: takeList(inside, "components"),
   };

@@ -99,7 +99,7 @@ export function setStatuses(
   input: { pageId: string; statuses: Record<string, ComponentStatus>; now: number },
 ): { componentId: string; oldStatus: ComponentStatus; newStatus: ComponentStatus }[] {
   return Object.entries(input.statuses).map(([componentId, newStatus]) => {
-    const { status: oldStatus } = findComponent(tx, { pageId: input.pageId, id: componentId });
+    const { status: oldStatus } = requireComponent(tx, { pageId: input.pageId, id: componentId });
     if (oldStatus !== newStatus) {
       tx.update(components)
         .set({ status: newStatus, updatedAt: input.now })
@@ -117,11 +117,25 @@ export function findComponent(db: Db | Tx, input: { pageId: string; id: string }
     .from(components)
     .where(and(eq(components.id, input.id), eq(components.pageId, input.pageId)))
     .get();
-  if (!component)
-    throw new UserError("not_found", `This page has no component ${JSON.stringify(input.id)}.`, {
-      field: "components",
-    });
+  if (!component) throw new UserError("not_found", `This page has no component ${JSON.stringify(input.id)}.`);
   return component;
+}
+
+/** A component that a field names. Where it isn't there, the field is wrong; an address that leads nowhere is another thing. */
+export function requireComponent(db: Db | Tx, input: { pageId: string; id: string }): Component {
+  return inField("components", () => findComponent(db, input));
+}
+
+function requireGroup(db: Db | Tx, input: { pageId: string; id: string }): ComponentGroup {
+  return inField("group_id", () => findGroup(db, input));
+}
+
+function inField<Found>(field: string, find: () => Found): Found {
+  try {
+    return find();
+  } catch (error) {
+    throw error instanceof UserError ? new UserError("invalid", error.message, { field }) : error;
+  }
 }
 
 /** By position, archived ones left out unless asked for. */
@@ -150,9 +164,7 @@ export function findGroup(db: Db | Tx, input: { pageId: string; id: string }): C
     .where(and(eq(componentGroups.id, input.id), eq(componentGroups.pageId, input.pageId)))
     .get();
   if (!group || group.archivedAt) {
-    throw new UserError("not_found", `This page has no component group ${JSON.stringify(input.id)}.`, {
-      field: "group_id",
-    });
+    throw new UserError("not_found", `This page has no component group ${JSON.stringify(input.id)}.`);
   }
   return group;
 }
@@ -239,7 +251,7 @@ export function requireStatus(text: string, field = "status"): ComponentStatus {
 
 function fillGroup(tx: Tx, group: ComponentGroup, given: string[]): void {
   const componentIds = [...new Set(given)];
-  for (const id of componentIds) findComponent(tx, { pageId: group.pageId, id });
+  for (const id of componentIds) requireComponent(tx, { pageId: group.pageId, id });
   tx.update(components).set({ groupId: null }).where(eq(components.groupId, group.id)).run();
   if (componentIds.length > 0)
     tx.update(components).set({ groupId: group.id }).where(inArray(components.id, componentIds)).run();
@@ -249,7 +261,7 @@ function componentFields(tx: Tx | Db, input: ComponentFields & { pageId: string 
   const fields: Partial<Component> = {};
   if (input.description !== undefined) fields.description = describe(input.description);
   if (input.groupId !== undefined)
-    fields.groupId = input.groupId && findGroup(tx, { pageId: input.pageId, id: input.groupId }).id;
+    fields.groupId = input.groupId && requireGroup(tx, { pageId: input.pageId, id: input.groupId }).id;
   if (input.showcase !== undefined) fields.showcase = input.showcase;
   if (input.onlyShowIfDegraded !== undefined) fields.onlyShowIfDegraded = input.onlyShowIfDegraded;
   if (input.startDate !== undefined) fields.startDate = input.startDate && requireDate(input.startDate);

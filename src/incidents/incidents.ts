@@ -6,7 +6,7 @@
 import { eq } from "drizzle-orm";
 import { announceUpdate } from "../announcements/announcements.ts";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import { type Component, findComponent, setStatuses } from "../components/components.ts";
+import { type Component, findComponent, requireComponent, setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
@@ -171,7 +171,7 @@ function writeUpdate(
     .get();
   const affected = incident.backfilled
     ? Object.entries(input.components).map(([componentId, newStatus]) => {
-        findComponent(tx, { pageId, id: componentId });
+        requireComponent(tx, { pageId, id: componentId });
         return { componentId, oldStatus: newStatus, newStatus };
       })
     : setStatuses(tx, { pageId, statuses: input.components, now });
@@ -202,7 +202,7 @@ function writeUpdate(
 
 export function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; componentIds: string[] }): void {
   for (const componentId of new Set(input.componentIds)) {
-    findComponent(tx, { pageId: input.pageId, id: componentId });
+    requireComponent(tx, { pageId: input.pageId, id: componentId });
     tx.insert(incidentComponents).values({ incidentId: input.incidentId, componentId }).onConflictDoNothing().run();
   }
 }

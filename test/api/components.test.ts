@@ -29,7 +29,7 @@ test("a component is made, changed, and seen by visitors at once", async () => {
   const same = await ask("PUT", `/components/${id}`, { component: { status: "" } });
   assert.equal(same.json().status, "operational");
   assert.equal((await ask("PATCH", `/components/${id}`, { component: { status: "broken" } })).status, 422);
-  assert.equal((await ask("PATCH", `/components/${id}`, { component: { group_id: "aaaaaaaaaaaa" } })).status, 404);
+  assert.equal((await ask("PATCH", `/components/${id}`, { component: { group_id: "aaaaaaaaaaaa" } })).status, 422);
 });
 
 test("a deleted component is gone to clients, keeps its past, and comes back", async () => {

@@ -64,8 +64,8 @@ export function incidentApi(deps: Deps): Route[] {
   const isRehearsal = (c: Ctx, body: BodyRecord) => isYes(c, "dry_run") || takeFlag(body, "dry_run") === true;
 
   const list = (c: Ctx) => {
-    const named = c.req.query("q")?.trim();
-    const input = { pageId: c.get("page").id, ...paging(c, { size: "limit" }), ...(named ? { named } : {}) };
+    const saying = c.req.query("q")?.trim();
+    const input = { pageId: c.get("page").id, ...paging(c, { size: "limit" }), ...(saying ? { saying } : {}) };
     return c.json(shapes(c, listIncidents(db, input)));
   };
   const maintenances = (statuses: IncidentStatus[]) => (c: Ctx) => {

@@ -74,6 +74,15 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
   const status = requireIncidentStatus(kind, input.status ?? statusesOf[kind][0]);
   const backfilled = input.backfilled ?? false;
   const startedAt = input.startedAt ?? input.now;
+  if (backfilled && startedAt > input.now) {
+    throw new UserError(
+      "invalid",
+      "What is told afterwards is over already. Give backfill_date as a day that is past.",
+      {
+        field: "backfill_date",
+      },
+    );
+  }
   if (kind === "maintenance") {
     requireSchedule(input);
     if (status === "scheduled" && !backfilled && (input.scheduledUntil as number) <= input.now) {

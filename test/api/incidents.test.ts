@@ -310,3 +310,24 @@ test("an update is corrected without telling anybody again, and an incident is t
   assert.equal((await send("GET", `/incidents/${opened.id}`)).status, 404);
   assert.equal((await house.visit(`/incidents/${opened.id}`)).status, 404);
 });
+
+test("what is told afterwards lies in the past, and no update is dated ahead", async () => {
+  const tomorrow = new Date(house.deps.clock.now() + 86_400_000).toISOString();
+  const past = { name: "Told early", backfilled: true };
+  for (const backfill_date of [tomorrow, tomorrow.slice(0, 10), "2126-01-01"]) {
+    const answer = await send("POST", "/incidents", { ...past, backfill_date });
+    assert.equal(answer.status, 422, answer.text);
+    assert.equal(answer.json().field, "backfill_date");
+  }
+  const opened = (await send("POST", "/incidents", { name: "Dated", deliver_notifications: false })).json();
+  const path = `${base}/incidents/${opened.id}/incident_updates/${opened.incident_updates[0].id}`;
+  const date = (display_at: string) => house.api(secret, "PATCH", path, { incident_update: { display_at } });
+  const ahead = await date(tomorrow);
+  assert.equal(ahead.status, 422, ahead.text);
+  assert.equal(ahead.json().field, "display_at");
+  const now = house.deps.clock.now();
+  // Clocks differ a little.
+  for (const at of [now - 3_600_000, now, now + 30_000]) {
+    assert.equal((await date(new Date(at).toISOString())).status, 200);
+  }
+});

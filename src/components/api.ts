@@ -154,7 +154,7 @@ export function componentApi(deps: Deps): Route[] {
 /** What a component is belongs to page_config; how it is, to whoever publishes as well, like a monitor's token. */
 function requireRole(c: Ctx, roles: Role[]): void {
   if (c.env.operator || roles.some((role) => mayAct(c.get("grants"), role, c.get("page").id))) return;
-  throw new UserError("forbidden", `This needs a token with the role ${roles.at(-1)}.`);
+  throw new UserError("forbidden", `This needs a token with the role ${roles.at(-1)}, or owner, for this page.`);
 }
 
 function componentFields(fields: BodyRecord) {

@@ -64,7 +64,7 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
       if (!allowed)
         throw new UserError(
           "forbidden",
-          `This needs a token with the role ${role === "any" ? "for this page" : role}.`,
+          `This needs a token ${role === "any" ? "for this page" : `with the role ${role}, or owner, for this page`}.`,
         );
     }
     if (pageId) c.set("page", findPage(deps.db, pageId));

@@ -155,6 +155,43 @@ test("what isn't there is 404, and what belongs to the operator isn't there for 
   );
 });
 
+test("a closing slash means the same path, and bare roots answer programs in JSON", async () => {
+  const owner = house.token("owner");
+  for (const path of ["/v1/pages", `${base}/components`, `${base}/incidents/unresolved`]) {
+    const plain = await house.api(owner, "GET", path);
+    for (const end of ["/", ".json", ".json/"]) {
+      const answer = await house.api(owner, "GET", path + end);
+      assert.deepEqual([answer.status, answer.text], [200, plain.text], path + end);
+    }
+    assert.equal((await house.api(owner, "GET", `${path}//`)).status, 404);
+  }
+  for (const path of ["/v1", "/v1/", "/api", "/api/v2"]) {
+    const answer = await house.visit(path);
+    assert.equal(answer.status, 404, path);
+    assert.match(answer.json().message, /\.$/);
+  }
+});
+
+test("a method that a path doesn't take is a 405 that says which it takes, to programs", async () => {
+  const owner = house.token("owner");
+  const cases: [string, string, string | undefined][] = [
+    ["DELETE", "/v1/pages", "GET, HEAD"],
+    ["POST", `${base}/components/${house.parts.API}`, "GET, HEAD, PATCH, PUT, DELETE"],
+    ["DELETE", `${base}/incidents`, "GET, HEAD, POST"],
+    ["OPTIONS", `${base}/subscribers/count/`, "GET, HEAD, PATCH, PUT, DELETE"],
+    ["POST", "/api/v2/summary.json", "GET, HEAD"],
+    ["DELETE", "/api/v2/nothing.json", undefined],
+    // What belongs to the operator isn't there for anybody else.
+    ["DELETE", "/v1/tokens", undefined],
+  ];
+  for (const [method, path, allow] of cases) {
+    const answer = await house.api(owner, method, path);
+    assert.equal(answer.status, allow ? 405 : 404, `${method} ${path}`);
+    assert.equal(answer.headers.allow, allow);
+    assert.match(answer.json().message, /\.$/);
+  }
+});
+
 test("who asks again for what is already so is told by a 409", async () => {
   const add = () =>
     house.operate("POST", `${base}/subscribers`, {

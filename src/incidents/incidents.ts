@@ -52,6 +52,8 @@ type Telling = { notify: boolean; burstFactor: number };
 
 export type OpenIncident = Doing &
   Telling & {
+    /** Left out: a new one. */
+    id?: string | undefined;
     name: string;
     body: string;
     status?: string | undefined;
@@ -94,7 +96,7 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
   }
   const byTheClock = requireMaintenance(kind, input.byTheClock);
   return db.transaction((tx) => {
-    const id = newId();
+    const id = input.id ?? newId();
     tx.insert(incidents)
       .values({
         ...byTheClock,
@@ -129,6 +131,8 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
 export type PostUpdate = Doing &
   Telling & {
     incidentId: string;
+    /** Left out: a new one. */
+    updateId?: string | undefined;
     body: string;
     /** Left out: the status stays. */
     status?: string | undefined;
@@ -159,14 +163,20 @@ function writeUpdate(
   tx: Tx,
   incident: Incident,
   input: Doing &
-    Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
+    Telling & {
+      updateId?: string | undefined;
+      body: string;
+      status: IncidentStatus;
+      components: Record<string, ComponentStatus>;
+      displayAt: number;
+    },
 ): IncidentUpdate {
   const { pageId, now } = input;
   const body = incidentText(input.body);
   const update = tx
     .insert(incidentUpdates)
     .values({
-      id: newId(),
+      id: input.updateId ?? newId(),
       incidentId: incident.id,
       pageId,
       status: input.status,

@@ -36,6 +36,16 @@ export function findUpdate(db: Db | Tx, input: { incidentId: string; id: string 
   return update;
 }
 
+export function hasIncident(db: Db | Tx, input: { pageId: string; id: string }): boolean {
+  const wanted = and(eq(incidents.id, input.id), eq(incidents.pageId, input.pageId));
+  return db.select({ id: incidents.id }).from(incidents).where(wanted).get() !== undefined;
+}
+
+export function hasUpdate(db: Db | Tx, input: { incidentId: string; id: string }): boolean {
+  const wanted = and(eq(incidentUpdates.id, input.id), eq(incidentUpdates.incidentId, input.incidentId));
+  return db.select({ id: incidentUpdates.id }).from(incidentUpdates).where(wanted).get() !== undefined;
+}
+
 /** An update and its incident, by the update alone: for what hangs on updates, like announcements. */
 export function updateById(db: Db | Tx, id: string): { update: IncidentUpdate; incident: Incident } {
   const row = db

@@ -331,3 +331,39 @@ test("what is told afterwards lies in the past, and no update is dated ahead", a
     assert.equal((await date(new Date(at).toISOString())).status, 200);
   }
 });
+
+test("a request that is sent again with its Idempotency-Key is done once, also by a bridge that never saw the answer", async () => {
+  const sent = async (method: string, path: string, key: string, incident: object, token = secret) =>
+    house.visit(base + path, {
+      method,
+      headers: { authorization: `OAuth ${token}`, "content-type": "application/json", "idempotency-key": key },
+      body: JSON.stringify({ incident }),
+    });
+  const named = async () => (await send("GET", "/incidents?q=Twice")).json().length;
+  const firing = { name: "Twice over", body: "It fires.", components: { [house.parts.API]: "major_outage" } };
+  const before = (await letters()).length;
+  const [first, second] = await Promise.all([1, 2].map(() => sent("POST", "/incidents", "alert-1", firing)));
+  assert.ok(first && second);
+  assert.deepEqual([first.status, second.status], [201, 201]);
+  assert.equal(second.text, first.text);
+  const { id } = first.json();
+  assert.match(id, /^[a-z0-9]{12}$/);
+  assert.equal(await named(), 1);
+  const over = { status: "resolved", body: "It stopped.", components: { [house.parts.API]: "operational" } };
+  for (let count = 0; count < 3; count++) {
+    const answer = await sent("PATCH", `/incidents/${id}`, "alert-1", over);
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.json().incident_updates.length, 2);
+  }
+  assert.equal((await sent("POST", "/incidents", "alert-1", firing)).json().status, "resolved", "as it stands now");
+  const told = (await letters()).slice(0, -before).map((one: any) => `${one.announcement_id} ${one.email}`);
+  const readers = (await house.operate("GET", `${base}/subscribers/count`)).json().email;
+  assert.ok(readers > 0);
+  assert.equal(told.length, 2 * readers, "and everybody is told once");
+  const worse = (await sent("PATCH", `/incidents/${id}`, "alert-1", { body: "It stopped for good." })).json();
+  assert.equal(worse.incident_updates.length, 3, "other words are another request");
+  assert.notEqual((await sent("POST", "/incidents", "alert-2", firing)).json().id, id);
+  assert.notEqual((await sent("POST", "/incidents", "alert-1", firing, house.token("owner"))).json().id, id);
+  assert.equal(await named(), 3);
+  assert.equal((await sent("POST", "/incidents", "k".repeat(256), firing)).status, 400);
+});

@@ -13,6 +13,9 @@ export function addTokenCommands(program: Command): void {
       `
 Programs send it as "Authorization: OAuth TOKEN" (or Bearer). With --page it is good for that page alone.
 
+A token has one role. With any it reads the page, its components and incidents. It writes with publisher (incidents,
+subscribers, how components are), page_config (the page, components, groups) or owner (all of that), not with the others.
+
 Examples:
   $ TOKEN=$(candor token create --name ci --role publisher)
   $ curl -H "Authorization: OAuth $TOKEN" https://status.example.com/v1/pages`,
@@ -21,7 +24,11 @@ Examples:
     .command("create")
     .description("make a token; stdout is the token and nothing else, and it is shown this once")
     .option("--name <name>", "who uses it, for the list (required)")
-    .option("--role <role>", "owner, page_admin, page_config, team or publisher (required)")
+    .option(
+      "--role <role>",
+      "publisher for incidents and subscribers, page_config for the page and its components, owner for all (required)",
+      (one: string, before: string[] = []) => [...before, one],
+    )
     .action((_own, command: Command) => create(command.optsWithGlobals()));
   token
     .command("list")
@@ -34,10 +41,12 @@ Examples:
     .action((id: string, _own, command: Command) => revoke(id, command.optsWithGlobals()));
 }
 
-async function create(options: Shared & { name?: string; role?: string }): Promise<void> {
+async function create(options: Shared & { name?: string; role?: string[] }): Promise<void> {
   if (!options.name) throw new UserError("invalid", "Give the token a name that says who uses it: --name ci");
-  if (!options.role) throw new UserError("invalid", "Say what the token may do: --role publisher");
-  const fields = { name: options.name, role: options.role, page_id: options.page };
+  const [role, another] = options.role ?? [];
+  if (!role) throw new UserError("invalid", "Say what the token may do: --role publisher");
+  if (another) throw new UserError("invalid", "A token has one role. Make one for each, or one with --role owner.");
+  const fields = { name: options.name, role, page_id: options.page };
   const row = await enterHouse(options, (house) => house.call("POST", "/v1/tokens", { token: fields }));
   if (options.json) return printAs(options, row, () => "");
   print(row.secret);

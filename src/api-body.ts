@@ -22,7 +22,14 @@ const deepest = 12;
 export async function readBody(c: Ctx): Promise<BodyRecord> {
   const text = await readText(c);
   if (text.trim() === "") return emptyRecord();
-  if (isFormType(c)) return nestForm(parseForm(text).entries);
+  if (isFormType(c)) {
+    // What `curl -d` says of everything that it sends. As a form it would be one field with a very long name.
+    if (text.trimStart().startsWith("{")) {
+      const advice = "Send it with the header Content-Type: application/json.";
+      throw new MalformedRequest(`This body is JSON, but is sent as a form. ${advice}`);
+    }
+    return nestForm(parseForm(text).entries);
+  }
   if ((c.req.header("content-type") ?? "").toLowerCase().startsWith("multipart/")) {
     throw new MalformedRequest("Send the body as application/json or application/x-www-form-urlencoded.");
   }
@@ -37,15 +44,17 @@ function readJson(text: string): BodyRecord {
     throw new MalformedRequest('The body isn\'t JSON that can be read. Send an object like {"incident": {…}}.');
   }
   if (!isRecord(parsed)) throw new MalformedRequest('Send a JSON object like {"incident": {…}}.');
-  return withoutPrototypes(parsed, 1) as BodyRecord;
+  return plain(parsed, 1) as BodyRecord;
 }
 
-function withoutPrototypes(value: unknown, depth: number): BodyValue {
+/** Without prototypes, and without halves of surrogate pairs: UTF-8 holds none, so they would become question marks. */
+function plain(value: unknown, depth: number): BodyValue {
+  if (typeof value === "string" && !value.isWellFormed()) throw halved();
   if (typeof value !== "object" || value === null) return value as BodyValue;
   if (depth > deepest) throw new MalformedRequest(`The body is nested more than ${deepest} levels deep.`);
-  if (Array.isArray(value)) return value.map((item) => withoutPrototypes(item, depth + 1));
+  if (Array.isArray(value)) return value.map((item) => plain(item, depth + 1));
   const record = emptyRecord();
-  for (const [name, item] of Object.entries(value)) record[safeName(name)] = withoutPrototypes(item, depth + 1);
+  for (const [name, item] of Object.entries(value)) record[safeName(name)] = plain(item, depth + 1);
   return record;
 }
 
@@ -97,7 +106,14 @@ function crossed(key: string): MalformedRequest {
 
 function safeName(name: string): string {
   if (name === "__proto__") throw new MalformedRequest("A field can't be named __proto__.");
+  if (!name.isWellFormed()) throw halved();
   return name;
+}
+
+function halved(): MalformedRequest {
+  return new MalformedRequest(
+    "The body holds half a character: a \\ud800 to \\udfff without its partner. Leave it out.",
+  );
 }
 
 function emptyRecord(): BodyRecord {

@@ -39,6 +39,7 @@ export function takeFlag(fields: BodyRecord, name: string): boolean | undefined 
   const value = fields[name];
   if (value === undefined || value === null || value === "") return undefined;
   if (typeof value === "boolean") return value;
+  if (typeof value === "object") throw wrong(name, "true or false");
   const word = String(value).toLowerCase();
   if (["true", "1", "t"].includes(word)) return true;
   if (["false", "0", "f"].includes(word)) return false;

@@ -1,8 +1,9 @@
 /** What the API's doors share: paging as Statuspage counts it, who does what to which page, and routes with two methods. */
-import { MalformedRequest } from "./api-body.ts";
+import { type BodyRecord, MalformedRequest } from "./api-body.ts";
 import type { Actor } from "./audit/audit.ts";
 import type { Deps } from "./deps.ts";
 import type { Ctx, Route } from "./http.ts";
+import { derivedId } from "./ids.ts";
 
 /** Statuspage's clients change things by PATCH and by PUT, and mean the same. */
 export function patchOrPut(path: string, enter: Route["enter"], run: Route["run"]): Route[] {
@@ -11,6 +12,18 @@ export function patchOrPut(path: string, enter: Route["enter"], run: Route["run"
 
 export function doing(deps: Deps, c: Ctx): { pageId: string; now: number; by: Actor } {
   return { pageId: c.get("page").id, now: deps.clock.now(), by: c.get("actor") };
+}
+
+/**
+ * The id of what a request with an `Idempotency-Key` makes (draft-ietf-httpapi-idempotency-key-header): whoever sends it again,
+ * because no answer came, finds it there, for as long as it exists and over restarts. Another body under the same key makes
+ * something else: a program that has one key for an alert and its end must not lose the end.
+ */
+export function onceId(c: Ctx, path: string, body: BodyRecord): string | undefined {
+  const key = c.req.header("idempotency-key")?.trim();
+  if (!key) return undefined;
+  if (key.length > 255) throw new MalformedRequest("Give an Idempotency-Key of at most 255 characters.");
+  return derivedId(JSON.stringify([c.get("actor"), c.get("page").id, path, key, body]));
 }
 
 const mostRows = 100;

@@ -14,7 +14,7 @@ import { componentAdmin } from "./components/admin.ts";
 import { componentApi } from "./components/api.ts";
 import type { Deps } from "./deps.ts";
 import { type Fault, isDiskFull, UserError } from "./errors.ts";
-import { type Ctx, type Env, mount, type Route, TooLarge } from "./http.ts";
+import { type Ctx, type Env, isAt, mount, type Route, TooLarge } from "./http.ts";
 import { incidentAdmin } from "./incidents/admin.ts";
 import { incidentApi } from "./incidents/api.ts";
 import { rescueView } from "./incidents/rescue.ts";
@@ -39,7 +39,7 @@ export function createApp(deps: Deps): Hono<Env> {
   const guard = createGuard(deps);
 
   app.use(async (c, next) => {
-    const path = withoutJson(c);
+    const path = asMounted(c);
     if (path) return app.fetch(new Request(path, c.req.raw), c.env);
     await next();
     return undefined;
@@ -60,9 +60,10 @@ export function createApp(deps: Deps): Hono<Env> {
 
   mount(app, publicRoutes(deps), guard);
   mount(app, adminRoutes(deps), guard);
-  mount(app, programRoutes(deps), guard);
+  const programs = programRoutes(deps);
+  mount(app, programs, guard);
 
-  app.notFound((c) => answerMissing(deps, c));
+  app.notFound((c) => answerMissing(deps, c, programs));
   app.onError((error, c) => answerError(deps, error, c as Ctx));
   return app;
 }
@@ -99,12 +100,14 @@ export function programRoutes(deps: Deps): Route[] {
   ];
 }
 
-/** Statuspage's clients write Manage paths with and without `.json`. */
-function withoutJson(c: Ctx): string | undefined {
-  // Once: a path of a thousand `.json` would come back here a thousand times.
-  if (!c.req.path.startsWith("/v1/") || !/(?<!\.json)\.json$/.test(c.req.path)) return undefined;
+/** Statuspage's clients write Manage paths with and without `.json`, and with and without a closing slash. */
+function asMounted(c: Ctx): string | undefined {
+  if (!c.req.path.startsWith("/v1/")) return undefined;
+  // Once each: a path of a thousand `.json` would come back here a thousand times.
+  const [end] = /(?<=[^/])\/$|(?<!\.json)\.json$/.exec(c.req.path.slice("/v1/".length)) ?? [];
+  if (end === undefined) return undefined;
   const url = new URL(c.req.url);
-  url.pathname = url.pathname.slice(0, -".json".length);
+  url.pathname = url.pathname.slice(0, -end.length);
   return url.href;
 }
 
@@ -131,7 +134,8 @@ async function answerOtherSites(c: Ctx, next: () => Promise<void>): Promise<Resp
   if (c.req.method === "OPTIONS") {
     return c.body(null, 204, {
       "access-control-allow-methods": "GET, HEAD, POST",
-      "access-control-allow-headers": "accept, content-type, if-none-match",
+      // The star is for whatever a page's tracing adds; browsers that don't know it go by the names.
+      "access-control-allow-headers": "accept, content-type, if-none-match, *",
       "access-control-max-age": "86400",
     });
   }
@@ -156,8 +160,12 @@ const statusOfFault: Record<Fault, ContentfulStatusCode> = {
   too_many: 429,
 };
 
-function answerMissing(deps: Deps, c: Ctx): Response {
-  if (isProgram(c)) return c.json({ message: "There is nothing under this path." }, 404);
+function answerMissing(deps: Deps, c: Ctx, programs: Route[]): Response {
+  if (isProgram(c)) {
+    const allow = methodsAt(deps, c, programs);
+    if (allow === "") return c.json({ message: "There is nothing under this path." }, 404);
+    return c.json({ message: `This path takes ${allow}, and not ${c.req.method}.` }, 405, { allow });
+  }
   const missing = deps.press.missing(c.get("host")?.name ?? "");
   if (!missing) return c.text("There is nothing here.\n", 404);
   const { body } = answerWith(missing, { ifNoneMatch: undefined, acceptEncoding: undefined });
@@ -217,8 +225,16 @@ function routeOf(c: Ctx): string {
   return c.req.routePath;
 }
 
+/** The methods that programs may use on this path, for Allow (RFC 9110, 15.5.6); the operator's paths aren't there for them. */
+function methodsAt(deps: Deps, c: Ctx, programs: Route[]): string {
+  const routes = programs.filter((route) => route.enter.who === "program" && isAt(route, c.req.path));
+  const methods = routes.map((route) => route.method);
+  const reads = methods.includes("GET") || deps.press.find(c.get("host")?.name ?? "", c.req.path) !== undefined;
+  return [...new Set([...(reads ? ["GET", "HEAD"] : []), ...methods])].join(", ");
+}
+
 function isProgram(c: Ctx): boolean {
-  return c.req.path.startsWith("/v1/") || c.req.path.startsWith("/api/");
+  return /^\/(?:v1|api)(?:\/|$)/.test(c.req.path);
 }
 
 function headerPairs(list: string[]): [string, string][] {

@@ -17,8 +17,10 @@ type Seen = {
   host: string;
   lengths: number;
   length: string;
+  chunked: boolean;
   encoded: boolean;
   upgrade: boolean;
+  connection: string;
   ifNoneMatch: string | undefined;
   acceptEncoding: string | undefined;
 };
@@ -78,8 +80,10 @@ function look(raw: string[]): Seen {
     host: "",
     lengths: 0,
     length: "",
+    chunked: false,
     encoded: false,
     upgrade: false,
+    connection: "",
     ifNoneMatch: undefined,
     acceptEncoding: undefined,
   };
@@ -95,6 +99,9 @@ function look(raw: string[]): Seen {
         break;
       case 7:
         if (is(name, "upgrade")) seen.upgrade = true;
+        break;
+      case 10:
+        if (is(name, "connection")) seen.connection += value;
         break;
       case 13:
         if (is(name, "if-none-match")) seen.ifNoneMatch = seen.ifNoneMatch ? `${seen.ifNoneMatch}, ${value}` : value;
@@ -113,7 +120,10 @@ function look(raw: string[]): Seen {
         if (is(name, "content-encoding")) seen.encoded = true;
         break;
       case 17:
-        if (is(name, "transfer-encoding")) seen.lengths += 1;
+        if (is(name, "transfer-encoding")) {
+          seen.lengths += 1;
+          seen.chunked = true;
+        }
         break;
     }
   }
@@ -128,8 +138,12 @@ const writing = new Set(["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 function inspect(request: IncomingMessage, seen: Seen, host: string, reads: boolean): Refusal | undefined {
   if (!reads && !writing.has(request.method ?? "")) return { status: 405, words: "This method is not served." };
-  if (request.httpVersionMajor !== 1 || request.httpVersionMinor !== 1)
-    return { status: 505, words: "Speak HTTP/1.1." };
+  if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) return { status: 505, words: "Speak HTTP/1.1." };
+  if (request.httpVersionMinor === 0) {
+    // Proxies and health checks speak it by default. One request, one answer, and the connection ends.
+    if (/keep-alive/i.test(seen.connection)) return { status: 505, words: "Speak HTTP/1.1, or don't ask to stay." };
+    if (seen.chunked) return { status: 400, words: "HTTP/1.0 knows no Transfer-Encoding." };
+  }
   if (seen.upgrade) return { status: 400, words: "Upgrades are not served." };
   if (seen.encoded) return { status: 415, words: "Send the body without Content-Encoding." };
   if (seen.hosts !== 1 || host === "") return { status: 400, words: "Send exactly one Host header." };

@@ -59,6 +59,19 @@ export function mount(app: Hono<Env>, routes: Route[], guards: (enter: Enter) =>
   }
 }
 
+/** Whether the route's pattern, like `/v1/pages/:page` or `/mail/:id{[0-9]+}`, is this path. */
+export function isAt(route: Route, path: string): boolean {
+  const parts = path.split("/");
+  const pattern = route.path.split("/");
+  return pattern.length === parts.length && pattern.every((part, index) => isPart(part, parts[index] as string));
+}
+
+function isPart(pattern: string, part: string): boolean {
+  const [named, form] = /^:\w+(?:\{(.+)\})?$/.exec(pattern) ?? [];
+  if (named === undefined) return pattern === part;
+  return form === undefined ? part !== "" : new RegExp(`^(?:${form})$`).test(part);
+}
+
 /** Form fields in the order given. Repeated names are kept; a field that must be single is read by `one`. */
 export class Form {
   readonly entries: [string, string][];

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 const letters = "abcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -11,6 +11,13 @@ export function newId(): string {
     }
   }
   return id;
+}
+
+/** Of the same shape, and the same for the same text. */
+export function derivedId(text: string): string {
+  return BigInt(`0x${createHash("sha256").update(text).digest("hex")}`)
+    .toString(36)
+    .slice(-12);
 }
 
 /** A secret for a link, cookie or API: 256 bits in base64url. */

@@ -23,6 +23,8 @@ import { updateWords, type WrittenLetter } from "./words.ts";
 type Room = { db: Db; keys: Keys; config: Config; render: Render; clock: Clock };
 type Ready = { form: LetterForm; incidentId: string; from: string; origin: string };
 
+const incidentGone: PreparedLetter = { outcome: "suppressed", reason: "Its incident was deleted." };
+
 /** Composed letters kept ready: as many as are likely to be under way at once. */
 const mostReady = 20;
 
@@ -35,10 +37,11 @@ export function createLetters(room: Room): LetterSource {
     .where(eq(subscribers.seq, sql.placeholder("seq")))
     .prepare();
 
-  const composed = (announcementId: number): Ready => {
+  const composed = (announcementId: number): Ready | undefined => {
     const known = ready.get(announcementId);
     if (known) return known;
     const made = composeUpdate(room, announcementId);
+    if (!made) return undefined;
     ready.set(announcementId, made);
     for (const oldest of ready.keys()) {
       if (ready.size <= mostReady) break;
@@ -52,7 +55,9 @@ export function createLetters(room: Room): LetterSource {
     const reader = findReader.get({ seq });
     if (reader?.state !== "active" || !reader.address)
       return { outcome: "suppressed", reason: "No longer subscribed." };
-    const { form, incidentId, from, origin } = composed(announcementId);
+    const letter = composed(announcementId);
+    if (!letter) return incidentGone;
+    const { form, incidentId, from, origin } = letter;
     if (delivery.attempts > 0 && hasNewer(db, { incidentId, announcementId })) {
       return { outcome: "superseded", reason: "A newer update of the same incident is on its way." };
     }
@@ -74,14 +79,15 @@ export function createLetters(room: Room): LetterSource {
   return (delivery) => {
     if (delivery.kind === "update") {
       const { announcementId } = delivery;
-      if (announcementId === undefined) return { outcome: "suppressed", reason: "Its incident was deleted." };
+      if (announcementId === undefined) return incidentGone;
       return prepareUpdate(announcementId, delivery);
     }
     return delivery.kind === "confirmation" ? prepareConfirmation(room, delivery) : prepareTest(room, delivery);
   };
 }
 
-function composeUpdate(room: Room, announcementId: number): Ready {
+/** @returns undefined when the incident was deleted after its letters had been taken up */
+function composeUpdate(room: Room, announcementId: number): Ready | undefined {
   const { db, render, clock } = room;
   const row = db
     .select({ pageId: announcements.pageId, incidentId: incidentUpdates.incidentId, updateId: incidentUpdates.id })
@@ -89,7 +95,7 @@ function composeUpdate(room: Room, announcementId: number): Ready {
     .innerJoin(incidentUpdates, eq(incidentUpdates.id, announcements.updateId))
     .where(eq(announcements.id, announcementId))
     .get();
-  if (!row) throw new Error(`Announcement ${announcementId} has no update.`);
+  if (!row) return undefined;
   const page = findPage(db, row.pageId);
   const origin = originOf(db, page.id);
   const story = tellStory(db, { pageId: page.id, id: row.incidentId });

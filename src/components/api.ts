@@ -117,8 +117,7 @@ export function componentApi(deps: Deps): Route[] {
   };
   const alterGroup = async (c: Ctx) => {
     const body = await readBody(c);
-    const name = takeText(takePart(body, "component_group"), "name");
-    return pressed(c, c.json(groupShape(changeGroup(db, { ...named(c), ...groupFields(body), name }))));
+    return pressed(c, c.json(groupShape(changeGroup(db, { ...named(c), ...groupFields(body) }))));
   };
   const removeGroup = (c: Ctx) => {
     const shape = groupShape(findGroup(db, named(c)));
@@ -155,7 +154,7 @@ export function componentApi(deps: Deps): Route[] {
 /** What a component is belongs to page_config; how it is, to whoever publishes as well, like a monitor's token. */
 function requireRole(c: Ctx, roles: Role[]): void {
   if (c.env.operator || roles.some((role) => mayAct(c.get("grants"), role, c.get("page").id))) return;
-  throw new UserError("forbidden", `This needs a token with the role ${roles.at(-1)}.`);
+  throw new UserError("forbidden", `This needs a token with the role ${roles.at(-1)}, or owner, for this page.`);
 }
 
 function componentFields(fields: BodyRecord) {
@@ -171,11 +170,13 @@ function componentFields(fields: BodyRecord) {
   };
 }
 
-/** Statuspage has the description beside `component_group`; some clients put it inside. */
+/** Statuspage has the description beside `component_group`, where it may stand alone; some clients put it inside. */
 function groupFields(body: BodyRecord) {
-  const inside = takePart(body, "component_group");
   const outer = takeClearable(body, "description");
+  const alone = outer !== undefined && body.component_group === undefined;
+  const inside = alone ? {} : takePart(body, "component_group");
   return {
+    name: takeText(inside, "name"),
     description: outer === undefined ? takeClearable(inside, "description") : outer,
     componentIds: takeList(inside, "components"),
   };

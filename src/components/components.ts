@@ -5,6 +5,7 @@
  */
 import { and, asc, eq, inArray, isNull, max } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
+import { changesTo } from "../changes.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
@@ -58,10 +59,15 @@ export function changeComponent(
   input: Doing & ComponentFields & { id: string; status?: ComponentStatus | undefined },
 ): Component {
   return db.transaction((tx) => {
-    findComponent(tx, input);
-    const change: Partial<Component> = { ...componentFields(tx, input), updatedAt: input.now };
-    if (input.name !== undefined) change.name = componentName(input.name);
-    tx.update(components).set(change).where(eq(components.id, input.id)).run();
+    const component = findComponent(tx, input);
+    const wanted: Partial<Component> = componentFields(tx, input);
+    if (input.name !== undefined) wanted.name = componentName(input.name);
+    const change = changesTo(component, wanted);
+    if (!change && (input.status ?? component.status) === component.status) return component;
+    tx.update(components)
+      .set({ ...change, updatedAt: input.now })
+      .where(eq(components.id, input.id))
+      .run();
     if (input.status) setStatuses(tx, { pageId: input.pageId, statuses: { [input.id]: input.status }, now: input.now });
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "component.change", subject: input.id });
     return findComponent(tx, input);
@@ -99,7 +105,7 @@ export function setStatuses(
   input: { pageId: string; statuses: Record<string, ComponentStatus>; now: number },
 ): { componentId: string; oldStatus: ComponentStatus; newStatus: ComponentStatus }[] {
   return Object.entries(input.statuses).map(([componentId, newStatus]) => {
-    const { status: oldStatus } = findComponent(tx, { pageId: input.pageId, id: componentId });
+    const { status: oldStatus } = requireComponent(tx, { pageId: input.pageId, id: componentId });
     if (oldStatus !== newStatus) {
       tx.update(components)
         .set({ status: newStatus, updatedAt: input.now })
@@ -117,11 +123,25 @@ export function findComponent(db: Db | Tx, input: { pageId: string; id: string }
     .from(components)
     .where(and(eq(components.id, input.id), eq(components.pageId, input.pageId)))
     .get();
-  if (!component)
-    throw new UserError("not_found", `This page has no component ${JSON.stringify(input.id)}.`, {
-      field: "components",
-    });
+  if (!component) throw new UserError("not_found", `This page has no component ${JSON.stringify(input.id)}.`);
   return component;
+}
+
+/** A component that a field names. Where it isn't there, the field is wrong; an address that leads nowhere is another thing. */
+export function requireComponent(db: Db | Tx, input: { pageId: string; id: string }): Component {
+  return inField("components", () => findComponent(db, input));
+}
+
+function requireGroup(db: Db | Tx, input: { pageId: string; id: string }): ComponentGroup {
+  return inField("group_id", () => findGroup(db, input));
+}
+
+function inField<Found>(field: string, find: () => Found): Found {
+  try {
+    return find();
+  } catch (error) {
+    throw error instanceof UserError ? new UserError("invalid", error.message, { field }) : error;
+  }
 }
 
 /** By position, archived ones left out unless asked for. */
@@ -150,9 +170,7 @@ export function findGroup(db: Db | Tx, input: { pageId: string; id: string }): C
     .where(and(eq(componentGroups.id, input.id), eq(componentGroups.pageId, input.pageId)))
     .get();
   if (!group || group.archivedAt) {
-    throw new UserError("not_found", `This page has no component group ${JSON.stringify(input.id)}.`, {
-      field: "group_id",
-    });
+    throw new UserError("not_found", `This page has no component group ${JSON.stringify(input.id)}.`);
   }
   return group;
 }
@@ -194,11 +212,16 @@ export function changeGroup(
 ): ComponentGroup {
   return db.transaction((tx) => {
     const group = findGroup(tx, input);
-    const change: Partial<ComponentGroup> = { updatedAt: input.now };
-    if (input.name !== undefined) change.name = groupName(input.name);
-    if (input.description !== undefined) change.description = describe(input.description);
-    tx.update(componentGroups).set(change).where(eq(componentGroups.id, input.id)).run();
-    if (input.componentIds) fillGroup(tx, group, input.componentIds);
+    const wanted: Partial<ComponentGroup> = {};
+    if (input.name !== undefined) wanted.name = groupName(input.name);
+    if (input.description !== undefined) wanted.description = describe(input.description);
+    const change = changesTo(group, wanted);
+    const isFilled = input.componentIds !== undefined && fillGroup(tx, group, input.componentIds);
+    if (!change && !isFilled) return group;
+    tx.update(componentGroups)
+      .set({ ...change, updatedAt: input.now })
+      .where(eq(componentGroups.id, input.id))
+      .run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "group.change", subject: input.id });
     return findGroup(tx, input);
   });
@@ -237,19 +260,24 @@ export function requireStatus(text: string, field = "status"): ComponentStatus {
   return status;
 }
 
-function fillGroup(tx: Tx, group: ComponentGroup, given: string[]): void {
-  const componentIds = [...new Set(given)];
-  for (const id of componentIds) findComponent(tx, { pageId: group.pageId, id });
+/** @returns whether that changes who belongs to it */
+function fillGroup(tx: Tx, group: ComponentGroup, given: string[]): boolean {
+  const wanted = new Set(given);
+  const componentIds = [...wanted];
+  for (const id of componentIds) requireComponent(tx, { pageId: group.pageId, id });
+  const members = tx.select({ id: components.id }).from(components).where(eq(components.groupId, group.id)).all();
+  if (members.length === wanted.size && members.every(({ id }) => wanted.has(id))) return false;
   tx.update(components).set({ groupId: null }).where(eq(components.groupId, group.id)).run();
   if (componentIds.length > 0)
     tx.update(components).set({ groupId: group.id }).where(inArray(components.id, componentIds)).run();
+  return true;
 }
 
 function componentFields(tx: Tx | Db, input: ComponentFields & { pageId: string }): Partial<Component> {
   const fields: Partial<Component> = {};
   if (input.description !== undefined) fields.description = describe(input.description);
   if (input.groupId !== undefined)
-    fields.groupId = input.groupId && findGroup(tx, { pageId: input.pageId, id: input.groupId }).id;
+    fields.groupId = input.groupId && requireGroup(tx, { pageId: input.pageId, id: input.groupId }).id;
   if (input.showcase !== undefined) fields.showcase = input.showcase;
   if (input.onlyShowIfDegraded !== undefined) fields.onlyShowIfDegraded = input.onlyShowIfDegraded;
   if (input.startDate !== undefined) fields.startDate = input.startDate && requireDate(input.startDate);

@@ -2,6 +2,7 @@
 import { eq } from "drizzle-orm";
 import { keepLettersOf } from "../announcements/announcements.ts";
 import { recordDeed } from "../audit/audit.ts";
+import { changesTo } from "../changes.ts";
 import { setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
@@ -26,7 +27,7 @@ import {
   requireSchedule,
   worstImpact,
 } from "./incidents.ts";
-import { findIncident, findUpdate, type Incident, type IncidentUpdate } from "./stories.ts";
+import { componentIdsOf, findIncident, findUpdate, type Incident, type IncidentUpdate } from "./stories.ts";
 
 export function changeIncident(
   db: Db,
@@ -46,7 +47,7 @@ export function changeIncident(
 ): Incident {
   return db.transaction((tx) => {
     const incident = findIncident(tx, { pageId: input.pageId, id: input.incidentId });
-    const change: Partial<Incident> = { ...requireMaintenance(incident.kind, input.byTheClock), updatedAt: input.now };
+    const change: Partial<Incident> = requireMaintenance(incident.kind, input.byTheClock);
     if (input.name !== undefined) change.name = incidentName(input.name);
     if (input.metadata !== undefined) change.metadata = input.metadata;
     if (input.scheduledFor !== undefined) change.scheduledFor = input.scheduledFor;
@@ -66,19 +67,26 @@ export function changeIncident(
       change.impactOverride = input.impactOverride;
       change.impact = input.impactOverride ?? impactFromUpdates(tx, incident);
     }
+    const parts = componentIdsOf(tx, incident.id);
     if (input.componentIds) {
       tx.delete(incidentComponents).where(eq(incidentComponents.incidentId, incident.id)).run();
       joinComponents(tx, { pageId: input.pageId, incidentId: incident.id, componentIds: input.componentIds });
     }
     const statuses = input.components ?? {};
     joinComponents(tx, { pageId: input.pageId, incidentId: incident.id, componentIds: Object.keys(statuses) });
-    if (!incident.backfilled) setStatuses(tx, { pageId: input.pageId, statuses, now: input.now });
+    const set = incident.backfilled ? [] : setStatuses(tx, { pageId: input.pageId, statuses, now: input.now });
     const override = input.impactOverride === undefined ? incident.impactOverride : input.impactOverride;
     if (override === null) {
       const seen = Object.values(statuses).map((status) => impactOf[status]);
       change.impact = worstImpact([change.impact ?? incident.impact, ...seen]);
     }
-    tx.update(incidents).set(change).where(eq(incidents.id, incident.id)).run();
+    const differs = changesTo(incident, change);
+    const moved = set.some((row) => row.oldStatus !== row.newStatus);
+    if (!differs && !moved && componentIdsOf(tx, incident.id).join() === parts.join()) return incident;
+    tx.update(incidents)
+      .set({ ...differs, updatedAt: input.now })
+      .where(eq(incidents.id, incident.id))
+      .run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.change", subject: incident.id });
     return findIncident(tx, { pageId: input.pageId, id: incident.id });
   });
@@ -95,6 +103,9 @@ function impactFromUpdates(tx: Tx, incident: Incident): Impact {
   return worstImpact([least, ...rows.map((row) => impactOf[row.status])]);
 }
 
+/** By so much a program's clock may go ahead of ours. */
+const clocksDifferMs = 60_000;
+
 /** Corrects the words of an update without telling anybody again; the earlier words are kept. */
 export function correctUpdate(
   db: Db,
@@ -105,6 +116,11 @@ export function correctUpdate(
     const update = findUpdate(tx, { incidentId: incident.id, id: input.updateId });
     const body = input.body === undefined ? update.body : incidentText(input.body);
     const displayAt = input.displayAt ?? update.displayAt;
+    if (displayAt > Math.max(input.now + clocksDifferMs, update.displayAt)) {
+      throw new UserError("invalid", "This time is yet to come. Give display_at as a moment that is past.", {
+        field: "display_at",
+      });
+    }
     // Whoever saves what stands there already has corrected nothing, and visitors shouldn't read that they did.
     if (body === update.body && displayAt === update.displayAt) return update;
     const change = { body, displayAt, updatedAt: input.now };

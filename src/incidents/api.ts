@@ -4,13 +4,15 @@
  *   status it read says nothing new. Component statuses that come without either are set quietly.
  * - reminders that Statuspage sends by itself (`scheduled_remind_prior`, `reminder_intervals`) aren't sent here; the fields
  *   are taken and come back false or null.
+ * - the same request that comes again with its `Idempotency-Key` changes nothing and is answered with what the first one made, as
+ *   it stands now; a POST makes one incident, a PATCH one update on it.
  * - `?dry_run=true`, or `dry_run` beside the incident, answers what would happen and writes nothing.
  */
 
 import { updateWords } from "../announcements/words.ts";
 import { type BodyRecord, readBody } from "../api-body.ts";
 import { needText, takeFlag, takePart, takeText, takeTime } from "../api-fields.ts";
-import { doing, isYes, paging, patchOrPut } from "../api-routes.ts";
+import { doing, isYes, onceId, paging, patchOrPut } from "../api-routes.ts";
 import { listComponents, listGroups } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import type { Deps } from "../deps.ts";
@@ -26,6 +28,8 @@ import { openIncident, postUpdate } from "./incidents.ts";
 import { type Rehearsal, rehearse } from "./rehearsal.ts";
 import {
   findIncident,
+  hasIncident,
+  hasUpdate,
   type Incident,
   type IncidentUpdate,
   listIncidents,
@@ -64,8 +68,8 @@ export function incidentApi(deps: Deps): Route[] {
   const isRehearsal = (c: Ctx, body: BodyRecord) => isYes(c, "dry_run") || takeFlag(body, "dry_run") === true;
 
   const list = (c: Ctx) => {
-    const named = c.req.query("q")?.trim();
-    const input = { pageId: c.get("page").id, ...paging(c, { size: "limit" }), ...(named ? { named } : {}) };
+    const saying = c.req.query("q")?.trim();
+    const input = { pageId: c.get("page").id, ...paging(c, { size: "limit" }), ...(saying ? { saying } : {}) };
     return c.json(shapes(c, listIncidents(db, input)));
   };
   const maintenances = (statuses: IncidentStatus[]) => (c: Ctx) => {
@@ -95,9 +99,12 @@ export function incidentApi(deps: Deps): Route[] {
     const input = openingOf(incidentInput(fields, c.get("page").timeZone));
     const burstFactor = config.number("mail.burst_factor");
     const name = needText(fields, "name");
-    const run = (stage: Db): Written => openIncident(stage, { ...input, ...doing(deps, c), name, burstFactor });
+    const run = (stage: Db, id?: string): Written =>
+      openIncident(stage, { ...input, ...doing(deps, c), id, name, burstFactor });
     if (isRehearsal(c, body)) return rehearsed(c, run, { posts: true, isNew: true });
-    const { incident } = run(db);
+    const id = onceId(c, "incidents", body);
+    if (id && hasIncident(db, { pageId: c.get("page").id, id })) return c.json(shape(c, id), 201);
+    const { incident } = run(db, id);
     await told(c, incident.id);
     return c.json(shape(c, incident.id), 201);
   };
@@ -109,6 +116,7 @@ export function incidentApi(deps: Deps): Route[] {
     const before = findIncident(db, { pageId, id: idOf(c) });
     const posts = (input.body ?? "") !== "" || (input.status !== undefined && input.status !== before.status);
     const at = { ...doing(deps, c), incidentId: before.id };
+    const updateId = posts ? onceId(c, before.id, body) : undefined;
     const run = (stage: Db): Written => {
       const { name, impactOverride, metadata, scheduledFor, scheduledUntil, componentIds, byTheClock } = input;
       const quiet = posts ? undefined : input.components;
@@ -119,9 +127,10 @@ export function incidentApi(deps: Deps): Route[] {
       if (!posts) return { incident: findIncident(stage, { pageId, id: before.id }), update: latest(stage, before) };
       const { status, components, notify } = input;
       const burstFactor = config.number("mail.burst_factor");
-      return postUpdate(stage, { ...at, body: input.body ?? "", status, components, notify, burstFactor });
+      return postUpdate(stage, { ...at, updateId, body: input.body ?? "", status, components, notify, burstFactor });
     };
     if (isRehearsal(c, body)) return rehearsed(c, run, { posts, isNew: false });
+    if (updateId && hasUpdate(db, { incidentId: before.id, id: updateId })) return c.json(shape(c, before.id));
     // The rules' own transactions are savepoints inside this one: all of the PATCH, or nothing.
     db.transaction((tx) => run(tx as unknown as Db), { behavior: "immediate" });
     await told(c, before.id);

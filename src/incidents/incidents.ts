@@ -6,7 +6,7 @@
 import { eq } from "drizzle-orm";
 import { announceUpdate } from "../announcements/announcements.ts";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import { type Component, findComponent, setStatuses } from "../components/components.ts";
+import { type Component, findComponent, requireComponent, setStatuses } from "../components/components.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
@@ -52,6 +52,8 @@ type Telling = { notify: boolean; burstFactor: number };
 
 export type OpenIncident = Doing &
   Telling & {
+    /** Left out: a new one. */
+    id?: string | undefined;
     name: string;
     body: string;
     status?: string | undefined;
@@ -74,6 +76,15 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
   const status = requireIncidentStatus(kind, input.status ?? statusesOf[kind][0]);
   const backfilled = input.backfilled ?? false;
   const startedAt = input.startedAt ?? input.now;
+  if (backfilled && startedAt > input.now) {
+    throw new UserError(
+      "invalid",
+      "What is told afterwards is over already. Give backfill_date as a day that is past.",
+      {
+        field: "backfill_date",
+      },
+    );
+  }
   if (kind === "maintenance") {
     requireSchedule(input);
     if (status === "scheduled" && !backfilled && (input.scheduledUntil as number) <= input.now) {
@@ -85,7 +96,7 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
   }
   const byTheClock = requireMaintenance(kind, input.byTheClock);
   return db.transaction((tx) => {
-    const id = newId();
+    const id = input.id ?? newId();
     tx.insert(incidents)
       .values({
         ...byTheClock,
@@ -120,6 +131,8 @@ export function openIncident(db: Db, input: OpenIncident): { incident: Incident;
 export type PostUpdate = Doing &
   Telling & {
     incidentId: string;
+    /** Left out: a new one. */
+    updateId?: string | undefined;
     body: string;
     /** Left out: the status stays. */
     status?: string | undefined;
@@ -150,14 +163,20 @@ function writeUpdate(
   tx: Tx,
   incident: Incident,
   input: Doing &
-    Telling & { body: string; status: IncidentStatus; components: Record<string, ComponentStatus>; displayAt: number },
+    Telling & {
+      updateId?: string | undefined;
+      body: string;
+      status: IncidentStatus;
+      components: Record<string, ComponentStatus>;
+      displayAt: number;
+    },
 ): IncidentUpdate {
   const { pageId, now } = input;
   const body = incidentText(input.body);
   const update = tx
     .insert(incidentUpdates)
     .values({
-      id: newId(),
+      id: input.updateId ?? newId(),
       incidentId: incident.id,
       pageId,
       status: input.status,
@@ -171,7 +190,7 @@ function writeUpdate(
     .get();
   const affected = incident.backfilled
     ? Object.entries(input.components).map(([componentId, newStatus]) => {
-        findComponent(tx, { pageId, id: componentId });
+        requireComponent(tx, { pageId, id: componentId });
         return { componentId, oldStatus: newStatus, newStatus };
       })
     : setStatuses(tx, { pageId, statuses: input.components, now });
@@ -202,7 +221,7 @@ function writeUpdate(
 
 export function joinComponents(tx: Tx, input: { pageId: string; incidentId: string; componentIds: string[] }): void {
   for (const componentId of new Set(input.componentIds)) {
-    findComponent(tx, { pageId: input.pageId, id: componentId });
+    requireComponent(tx, { pageId: input.pageId, id: componentId });
     tx.insert(incidentComponents).values({ incidentId: input.incidentId, componentId }).onConflictDoNothing().run();
   }
 }

@@ -1,5 +1,5 @@
 /** Incidents as they are read: lists, and whole stories with their updates and components. */
-import { and, asc, desc, eq, inArray, isNull, max, ne, sql } from "drizzle-orm";
+import { type AnyColumn, and, asc, desc, eq, exists, inArray, isNull, max, ne, type SQL, sql } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import {
@@ -34,6 +34,16 @@ export function findUpdate(db: Db | Tx, input: { incidentId: string; id: string 
     .get();
   if (!update) throw new UserError("not_found", `This incident has no update ${JSON.stringify(input.id)}.`);
   return update;
+}
+
+export function hasIncident(db: Db | Tx, input: { pageId: string; id: string }): boolean {
+  const wanted = and(eq(incidents.id, input.id), eq(incidents.pageId, input.pageId));
+  return db.select({ id: incidents.id }).from(incidents).where(wanted).get() !== undefined;
+}
+
+export function hasUpdate(db: Db | Tx, input: { incidentId: string; id: string }): boolean {
+  const wanted = and(eq(incidentUpdates.id, input.id), eq(incidentUpdates.incidentId, input.incidentId));
+  return db.select({ id: incidentUpdates.id }).from(incidentUpdates).where(wanted).get() !== undefined;
 }
 
 /** An update and its incident, by the update alone: for what hangs on updates, like announcements. */
@@ -92,7 +102,8 @@ export function listIncidents(
     statuses?: IncidentStatus[];
     from?: number;
     until?: number;
-    named?: string;
+    /** Words that its title, its status, one of its updates or its metadata has. */
+    saying?: string;
     limit: number;
     offset?: number;
   },
@@ -102,7 +113,7 @@ export function listIncidents(
   if (input.statuses) wanted.push(inArray(incidents.status, input.statuses));
   if (input.from !== undefined) wanted.push(sql`${takesPlace} >= ${input.from}`);
   if (input.until !== undefined) wanted.push(sql`${takesPlace} < ${input.until}`);
-  if (input.named) wanted.push(sql`instr(lower(${incidents.name}), lower(${input.named})) > 0`);
+  if (input.saying) wanted.push(says(db, input.saying));
   return db
     .select()
     .from(incidents)
@@ -111,6 +122,16 @@ export function listIncidents(
     .limit(input.limit)
     .offset(input.offset ?? 0)
     .all();
+}
+
+/** What Statuspage searches, and metadata as well, so that a program finds again what it opened for an alert. */
+function says(db: Db | Tx, words: string): SQL {
+  const has = (column: AnyColumn) => sql`instr(lower(${column}), lower(${words})) > 0`;
+  const update = db
+    .select({ one: sql`1` })
+    .from(incidentUpdates)
+    .where(and(eq(incidentUpdates.incidentId, incidents.id), has(incidentUpdates.body)));
+  return sql`(${has(incidents.name)} or ${has(incidents.status)} or ${has(incidents.metadata)} or ${exists(update)})`;
 }
 
 export function listIncidentIds(db: Db | Tx, pageId: string): string[] {

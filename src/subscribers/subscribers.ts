@@ -8,7 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { and, asc, desc, eq, gt, inArray, isNotNull, lt, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import { findComponent } from "../components/components.ts";
+import { requireComponent } from "../components/components.ts";
 import { blindIndex, seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
@@ -322,7 +322,7 @@ export function forgetUnconfirmed(db: Db, input: { now: number }): number {
 }
 
 function requireWish(db: Db | Tx, pageId: string, wish: Wish): void {
-  for (const id of wish.componentIds) findComponent(db, { pageId, id });
+  for (const id of wish.componentIds) requireComponent(db, { pageId, id });
   if (!wish.wholePage && wish.componentIds.length === 0) {
     throw new UserError("invalid", "Choose the whole page or at least one part of it.", { field: "components" });
   }

@@ -53,7 +53,9 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
       const token = secret && findToken(deps.db, { secret, now: deps.clock.now() });
       if (!token) throw new UnknownToken();
       const most = deps.config.number("api.requests_per_minute");
-      deps.limits.take(`token|${token.id}`, { most, perMs: 60_000 }, `This token may make ${most} requests a minute.`);
+      const advice = "Wait as long as Retry-After says, or raise api.requests_per_minute.";
+      const words = `This token may make ${most} requests a minute. ${advice}`;
+      deps.limits.take(`token|${token.id}`, { most, perMs: 60_000 }, words);
       c.set("actor", { kind: "token", id: token.id });
       const grants = [{ role: token.role, pageId: token.pageId }];
       c.set("grants", grants);
@@ -64,7 +66,7 @@ export function createGuard(deps: Deps): (enter: Enter) => Handler<Env> {
       if (!allowed)
         throw new UserError(
           "forbidden",
-          `This needs a token with the role ${role === "any" ? "for this page" : role}.`,
+          `This needs a token ${role === "any" ? "for this page" : `with the role ${role}, or owner, for this page`}.`,
         );
     }
     if (pageId) c.set("page", findPage(deps.db, pageId));

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eq, sql } from "drizzle-orm";
 import { countAudience, createExpander, decideHeld, outcomeOf } from "../../src/announcements/announcements.ts";
+import { createLetters } from "../../src/announcements/letters.ts";
 import { createComponent } from "../../src/components/components.ts";
+import { deleteIncident } from "../../src/incidents/amendments.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
+import { claimDeliveries } from "../../src/mail/queue.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
 import { type House, openTestHouse } from "../support/house.ts";
@@ -191,5 +194,36 @@ test("the letters about one incident make a thread, and those about another one 
   }
   const ids = letters.map((letter) => letter.headers.get("message-id"));
   assert.equal(new Set([...ids, ...letters.map((letter) => letter.headers.get("references"))]).size, 8);
+  await house.close();
+});
+
+test("a letter that was taken up as its incident was deleted goes to nobody, and is no fault of ours", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  add(house, "a@example.com");
+  const { incident } = open(house, {});
+  const expandSlice = createExpander(db);
+  while (expandSlice({ now: clock.now() }) !== undefined);
+  const [claimed] = claimDeliveries(db, { now: clock.now(), limit: 1 });
+  assert.ok(claimed);
+  deleteIncident(db, { pageId: house.page.id, incidentId: incident.id, now: clock.now(), by });
+  const letters = createLetters(house.deps);
+  assert.deepEqual(letters(claimed), { outcome: "suppressed", reason: "Its incident was deleted." });
+  await house.close();
+});
+
+test("an update without words, as programs post it, leaves no hole in its letter", async () => {
+  const house = await openTestHouse();
+  add(house, "a@example.com");
+  const input = { pageId: house.page.id, name: "Quiet", body: "", burstFactor: 5, notify: true, by };
+  openIncident(house.deps.db, {
+    ...input,
+    components: { [house.parts.API]: "major_outage" },
+    now: house.deps.clock.now(),
+  });
+  await house.settle();
+  const { text } = await readLetter(house, house.deps.db.select().from(deliveries).get()?.id as number);
+  assert.doesNotMatch(text, /\n\n\n/);
+  assert.match(text, /Investigating.*\n\n- API: Major outage\n\nRead it/);
   await house.close();
 });

@@ -218,3 +218,69 @@ test("a time zone that doesn't exist, a link that isn't one and an address with 
     assert.equal(answer.json().field, "email");
   }
 });
+
+test("whatever kind of value stands in a field, the answer is never that it was our fault", async () => {
+  const [group] = (await house.api(secret, "GET", `${base}/component-groups`)).json();
+  const made = await house.api(secret, "POST", `${base}/incidents`, { incident: { name: "x" } });
+  const { id, incident_updates } = made.json();
+  const clock = ["in_progress", "completed", "transition"].map((end) => `scheduled_auto_${end}`);
+  const doors: [string, string, string, string[]][] = [
+    [
+      "PATCH",
+      `/incidents/${id}`,
+      "incident",
+      [
+        ...clock,
+        ...["name", "status", "body", "components", "component_ids", "impact_override", "metadata", "backfilled"],
+        ...["deliver_notifications", "backfill_date", "scheduled_for", "auto_transition_to_operational_state"],
+      ],
+    ],
+    ["PATCH", `/incidents/${id}/incident_updates/${incident_updates[0].id}`, "incident_update", ["body", "display_at"]],
+    [
+      "PATCH",
+      `/components/${house.parts.API}`,
+      "component",
+      ["name", "description", "status", "group_id", "showcase", "only_show_if_degraded", "start_date"],
+    ],
+    ["PATCH", `/component-groups/${group.id}`, "component_group", ["name", "description", "components"]],
+    ["POST", "/subscribers", "subscriber", ["email", "component_ids", "skip_confirmation_notification"]],
+    ["PATCH", "", "page", ["name", "time_zone", "support_url", "page_description", "hidden_from_search"]],
+  ];
+  const values = [{}, { a: 1 }, [], [{}], [null], [[]], 0, -1, 1e308, true, " ", "\u0000", "9999-99-99", { "": "" }];
+  for (const [method, path, root, fields] of doors) {
+    for (const field of fields) {
+      for (const value of values) {
+        const answer = await house.api(secret, method, base + path, { [root]: { [field]: value } });
+        const told = `${method} ${path} ${field}=${JSON.stringify(value)}: ${answer.text}`;
+        assert.ok(answer.status < 500, told);
+        if (typeof value === "object" && field.startsWith("scheduled_auto")) assert.equal(answer.status, 422, told);
+      }
+    }
+  }
+  await house.operate("PATCH", base, { page: { name: "Acme" } });
+});
+
+test("JSON that calls itself a form, as curl -d sends it, is told which header it lacks", async () => {
+  const answer = await form("POST", `${base}/components`, '{"component": {"name": "From curl"}}');
+  assert.equal(answer.status, 400);
+  assert.match(answer.json().message, /Content-Type: application\/json/);
+});
+
+test("half a character is refused and not replaced", async () => {
+  for (const body of [
+    '{"incident": {"name": "\\ud800"}}',
+    '{"incident": {"name": "x", "metadata": {"a": {"\\udc00": 1}}}}',
+  ]) {
+    const answer = await form("POST", `${base}/incidents`, body, { "content-type": "application/json" });
+    assert.equal(answer.status, 400, answer.text);
+  }
+});
+
+test("a group's description alone may be changed, where Statuspage has it", async () => {
+  const [group] = (await house.api(secret, "GET", `${base}/component-groups`)).json();
+  const answer = await house.api(secret, "PATCH", `${base}/component-groups/${group.id}`, { description: "Of money" });
+  assert.equal(answer.status, 200, answer.text);
+  assert.deepEqual([answer.json().description, answer.json().name], ["Of money", group.name]);
+  const empty = await house.api(secret, "PATCH", `${base}/component-groups/${group.id}`, {});
+  assert.equal(empty.status, 422);
+});

@@ -29,7 +29,7 @@ test("a component is made, changed, and seen by visitors at once", async () => {
   const same = await ask("PUT", `/components/${id}`, { component: { status: "" } });
   assert.equal(same.json().status, "operational");
   assert.equal((await ask("PATCH", `/components/${id}`, { component: { status: "broken" } })).status, 422);
-  assert.equal((await ask("PATCH", `/components/${id}`, { component: { group_id: "aaaaaaaaaaaa" } })).status, 404);
+  assert.equal((await ask("PATCH", `/components/${id}`, { component: { group_id: "aaaaaaaaaaaa" } })).status, 422);
 });
 
 test("a deleted component is gone to clients, keeps its past, and comes back", async () => {
@@ -95,4 +95,45 @@ test("a group is changed, and leaves its components behind", async () => {
   assert.deepEqual(gone.json().components, [API, Checkout]);
   assert.equal((await ask("GET", `/component-groups/${core.id}`)).status, 404);
   assert.equal((await ask("GET", `/components/${API}`)).json().group_id, null);
+});
+
+test("who sends back what stands there already has changed nothing, and the audit log says so", async () => {
+  const deeds = async () => (await house.operate("GET", "/v1/audit")).json().length;
+  const [component] = (await ask("GET", "/components?per_page=1")).json();
+  const [group] = (await ask("GET", "/component-groups?per_page=1")).json();
+  const opened = await ask("POST", "/incidents", {
+    incident: { name: "Planned", component_ids: [component.id], metadata: { jira: { issue: "OPS-7" } } },
+  });
+  const incident = opened.json();
+  const before = await deeds();
+  house.pass(60_000);
+  const { name, description, status, group_id, showcase, only_show_if_degraded, start_date } = component;
+  const fields = { name, description, status, group_id, showcase, only_show_if_degraded, start_date };
+  const cases: [string, object, object][] = [
+    [`/components/${component.id}`, { component: fields }, component],
+    [`/components/${component.id}`, { component: { colour: "red" } }, component],
+    [`/component-groups/${group.id}`, { component_group: { name: group.name, components: group.components } }, group],
+    [
+      `/incidents/${incident.id}`,
+      {
+        incident: {
+          name: incident.name,
+          status: incident.status,
+          impact_override: null,
+          metadata: incident.metadata,
+          component_ids: [component.id],
+          components: { [component.id]: status },
+          scheduled_auto_completed: false,
+        },
+      },
+      incident,
+    ],
+  ];
+  for (const [path, body, same] of cases) {
+    const answer = await ask("PATCH", path, body);
+    assert.deepEqual(answer.json(), same, path);
+  }
+  assert.equal(await deeds(), before);
+  const changed = (await ask("PATCH", `/component-groups/${group.id}`, { component_group: { components: [] } })).json();
+  assert.notEqual(changed.updated_at, group.updated_at);
 });

@@ -310,3 +310,60 @@ test("an update is corrected without telling anybody again, and an incident is t
   assert.equal((await send("GET", `/incidents/${opened.id}`)).status, 404);
   assert.equal((await house.visit(`/incidents/${opened.id}`)).status, 404);
 });
+
+test("what is told afterwards lies in the past, and no update is dated ahead", async () => {
+  const tomorrow = new Date(house.deps.clock.now() + 86_400_000).toISOString();
+  const past = { name: "Told early", backfilled: true };
+  for (const backfill_date of [tomorrow, tomorrow.slice(0, 10), "2126-01-01"]) {
+    const answer = await send("POST", "/incidents", { ...past, backfill_date });
+    assert.equal(answer.status, 422, answer.text);
+    assert.equal(answer.json().field, "backfill_date");
+  }
+  const opened = (await send("POST", "/incidents", { name: "Dated", deliver_notifications: false })).json();
+  const path = `${base}/incidents/${opened.id}/incident_updates/${opened.incident_updates[0].id}`;
+  const date = (display_at: string) => house.api(secret, "PATCH", path, { incident_update: { display_at } });
+  const ahead = await date(tomorrow);
+  assert.equal(ahead.status, 422, ahead.text);
+  assert.equal(ahead.json().field, "display_at");
+  const now = house.deps.clock.now();
+  // Clocks differ a little.
+  for (const at of [now - 3_600_000, now, now + 30_000]) {
+    assert.equal((await date(new Date(at).toISOString())).status, 200);
+  }
+});
+
+test("a request that is sent again with its Idempotency-Key is done once, also by a bridge that never saw the answer", async () => {
+  const sent = async (method: string, path: string, key: string, incident: object, token = secret) =>
+    house.visit(base + path, {
+      method,
+      headers: { authorization: `OAuth ${token}`, "content-type": "application/json", "idempotency-key": key },
+      body: JSON.stringify({ incident }),
+    });
+  const named = async () => (await send("GET", "/incidents?q=Twice")).json().length;
+  const firing = { name: "Twice over", body: "It fires.", components: { [house.parts.API]: "major_outage" } };
+  const before = (await letters()).length;
+  const [first, second] = await Promise.all([1, 2].map(() => sent("POST", "/incidents", "alert-1", firing)));
+  assert.ok(first && second);
+  assert.deepEqual([first.status, second.status], [201, 201]);
+  assert.equal(second.text, first.text);
+  const { id } = first.json();
+  assert.match(id, /^[a-z0-9]{12}$/);
+  assert.equal(await named(), 1);
+  const over = { status: "resolved", body: "It stopped.", components: { [house.parts.API]: "operational" } };
+  for (let count = 0; count < 3; count++) {
+    const answer = await sent("PATCH", `/incidents/${id}`, "alert-1", over);
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.json().incident_updates.length, 2);
+  }
+  assert.equal((await sent("POST", "/incidents", "alert-1", firing)).json().status, "resolved", "as it stands now");
+  const told = (await letters()).slice(0, -before).map((one: any) => `${one.announcement_id} ${one.email}`);
+  const readers = (await house.operate("GET", `${base}/subscribers/count`)).json().email;
+  assert.ok(readers > 0);
+  assert.equal(told.length, 2 * readers, "and everybody is told once");
+  const worse = (await sent("PATCH", `/incidents/${id}`, "alert-1", { body: "It stopped for good." })).json();
+  assert.equal(worse.incident_updates.length, 3, "other words are another request");
+  assert.notEqual((await sent("POST", "/incidents", "alert-2", firing)).json().id, id);
+  assert.notEqual((await sent("POST", "/incidents", "alert-1", firing, house.token("owner"))).json().id, id);
+  assert.equal(await named(), 3);
+  assert.equal((await sent("POST", "/incidents", "k".repeat(256), firing)).status, 400);
+});

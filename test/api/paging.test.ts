@@ -87,7 +87,7 @@ test("subscribers are sorted and chosen as asked, and found by their exact addre
   assert.equal((await read("/subscribers/count?state=all")).email, 105);
 });
 
-test("incidents are paged from 1 by limit, newest first, and searched by their title", async () => {
+test("incidents are paged from 1 by limit, newest first, and searched by what they say", async () => {
   const first = await read("/incidents");
   assert.equal(first.length, 100);
   assert.equal(first[0].name, "Incident 105");
@@ -103,6 +103,18 @@ test("incidents are paged from 1 by limit, newest first, and searched by their t
     "Incident 103",
   ]);
   assert.deepEqual(await read("/incidents?q=%25"), []);
+  const found = {
+    name: "Checkout refuses cards",
+    body: "The acquirer's gateway times out.",
+    deliver_notifications: false,
+    metadata: { alertmanager: { fingerprint: "8f14e45fceea167a" } },
+  };
+  const { id } = (await house.operate("POST", `${base}/incidents`, { incident: found })).json();
+  await house.operate("PATCH", `${base}/incidents/${id}`, { incident: { status: "monitoring", body: "It is back." } });
+  for (const words of ["ACQUIRER", "is back", "monitoring", "8f14e45fceea167a", "refuses"]) {
+    assert.deepEqual(names(await read(`/incidents?q=${encodeURIComponent(words)}`)), [found.name], words);
+  }
+  await house.operate("DELETE", `${base}/incidents/${id}`);
   assert.equal((await read("/incidents/unresolved?per_page=7&page=15")).length, 7);
   assert.equal((await read("/incidents/unresolved?per_page=7&page=16")).length, 0);
 });

@@ -92,22 +92,17 @@ test("a token for one page sees and touches only that page", async () => {
     ["PATCH", `/incidents/${incident.id}`, { incident: { name: "Theirs" } }],
     ["DELETE", `/incidents/${incident.id}`],
     ["PATCH", `/incidents/${incident.id}/incident_updates/${update}`, { incident_update: { body: "Theirs" } }],
-    ["POST", "/incidents", { incident: { name: "x", components: { [house.parts.API]: "major_outage" } } }],
-    ["POST", "/incidents", { incident: { name: "x", component_ids: [house.parts.API] } }],
     ["GET", `/components/${house.parts.API}`],
     ["PATCH", `/components/${house.parts.API}`, { component: { name: "Theirs" } }],
     ["DELETE", `/components/${house.parts.API}`],
     ["POST", `/components/${house.parts.API}/archive`],
-    ["POST", "/components", { component: { name: "x", group_id: group.id } }],
     ["GET", `/component-groups/${group.id}`],
     ["PATCH", `/component-groups/${group.id}`, { component_group: { name: "Theirs" } }],
     ["DELETE", `/component-groups/${group.id}`],
-    ["POST", "/component-groups", { component_group: { name: "x", components: [house.parts.API] } }],
     ["GET", `/subscribers/${subscriber.id}`],
     ["PATCH", `/subscribers/${subscriber.id}`, { whole_page: true }],
     ["DELETE", `/subscribers/${subscriber.id}`],
     ["POST", "/subscribers/unsubscribe", { subscribers: [subscriber.id] }],
-    ["POST", "/subscribers", { subscriber: { email: "x@example.com", component_ids: [house.parts.API] } }],
     ["POST", `/subscribers/${subscriber.id}/resend_confirmation`],
     ["GET", "/mail/1"],
     ["DELETE", "/mail/1"],
@@ -118,6 +113,19 @@ test("a token for one page sees and touches only that page", async () => {
     const answer = await house.api(all, method, theirs + path, body);
     assert.equal(answer.status, 404, `${method} ${path}: ${answer.text}`);
     assert.match(answer.json().message, /\.$/);
+  }
+  // What a body names is a field that is wrong; a 404 would tell a client that the address itself is gone.
+  const named: [string, object, string][] = [
+    ["/incidents", { incident: { name: "x", components: { [house.parts.API]: "major_outage" } } }, "components"],
+    ["/incidents", { incident: { name: "x", component_ids: [house.parts.API] } }, "components"],
+    ["/components", { component: { name: "x", group_id: group.id } }, "group_id"],
+    ["/component-groups", { component_group: { name: "x", components: [house.parts.API] } }, "components"],
+    ["/subscribers", { subscriber: { email: "x@example.com", component_ids: [house.parts.API] } }, "components"],
+  ];
+  for (const [path, body, field] of named) {
+    const answer = await house.api(all, "POST", theirs + path, body);
+    assert.equal(answer.status, 422, `${path}: ${answer.text}`);
+    assert.equal(answer.json().field, field);
   }
   assert.equal((await house.api(all, "GET", `${base}/incidents/${incident.id}`)).json().name, "Ours");
   assert.equal((await house.visit("/api/v2/incidents.json", { host: "other.example.com" })).json().incidents.length, 0);
@@ -145,6 +153,43 @@ test("what isn't there is 404, and what belongs to the operator isn't there for 
     (await house.api(owner, "PUT", "/v1/settings/mail.smtp_url", { value: "smtp://evil.example.com" })).status,
     404,
   );
+});
+
+test("a closing slash means the same path, and bare roots answer programs in JSON", async () => {
+  const owner = house.token("owner");
+  for (const path of ["/v1/pages", `${base}/components`, `${base}/incidents/unresolved`]) {
+    const plain = await house.api(owner, "GET", path);
+    for (const end of ["/", ".json", ".json/"]) {
+      const answer = await house.api(owner, "GET", path + end);
+      assert.deepEqual([answer.status, answer.text], [200, plain.text], path + end);
+    }
+    assert.equal((await house.api(owner, "GET", `${path}//`)).status, 404);
+  }
+  for (const path of ["/v1", "/v1/", "/api", "/api/v2"]) {
+    const answer = await house.visit(path);
+    assert.equal(answer.status, 404, path);
+    assert.match(answer.json().message, /\.$/);
+  }
+});
+
+test("a method that a path doesn't take is a 405 that says which it takes, to programs", async () => {
+  const owner = house.token("owner");
+  const cases: [string, string, string | undefined][] = [
+    ["DELETE", "/v1/pages", "GET, HEAD"],
+    ["POST", `${base}/components/${house.parts.API}`, "GET, HEAD, PATCH, PUT, DELETE"],
+    ["DELETE", `${base}/incidents`, "GET, HEAD, POST"],
+    ["OPTIONS", `${base}/subscribers/count/`, "GET, HEAD, PATCH, PUT, DELETE"],
+    ["POST", "/api/v2/summary.json", "GET, HEAD"],
+    ["DELETE", "/api/v2/nothing.json", undefined],
+    // What belongs to the operator isn't there for anybody else.
+    ["DELETE", "/v1/tokens", undefined],
+  ];
+  for (const [method, path, allow] of cases) {
+    const answer = await house.api(owner, method, path);
+    assert.equal(answer.status, allow ? 405 : 404, `${method} ${path}`);
+    assert.equal(answer.headers.allow, allow);
+    assert.match(answer.json().message, /\.$/);
+  }
 });
 
 test("who asks again for what is already so is told by a 409", async () => {

@@ -168,7 +168,7 @@ test("a visitor chooses a component, by form or JSON, and is told what can't be"
   const json = { subscriber: { email: "json@example.com" } };
   assert.equal((await knock(JSON.stringify(json), { "content-type": "application/json" })).status, 201);
   assert.equal((await knockFor("nonsense")).status, 422);
-  assert.equal((await knock("subscriber[email]=x@example.com&subscriber[component_id]=aaaaaaaaaaaa")).status, 404);
+  assert.equal((await knock("subscriber[email]=x@example.com&subscriber[component_id]=aaaaaaaaaaaa")).status, 422);
   assert.equal((await knock("subscriber[email]=x@example.com&subscriber[incident_id]=aaaaaaaaaaaa")).status, 422);
   assert.equal((await knock("subscriber[email]=x@example.com&subscriber[endpoint]=https://example.com")).status, 422);
   assert.equal((await house.visit("/api/v2/subscribers.json")).status, 404, "reading subscribes nobody");

@@ -160,6 +160,7 @@ test("mistakes are the same sentence with a running server and without one", asy
     ["subscriber", "show", "nobody@example.com"],
     ["token", "create", "--name", "x"],
     ["token", "create", "--name", "x", "--role", "king"],
+    ["token", "create", "--name", "x", "--role", "publisher", "--role", "page_config"],
     ["token", "revoke", "nothing"],
     ["member", "link", "nobody@example.com"],
     ["member", "suspend", "olive@example.com"],

@@ -21,7 +21,12 @@ const cases: [what: string, request: string, status: number][] = [
   ["an absolute target for this host", `GET http://status.example.com/ HTTP/1.1\r\n${good}\r\n`, 400],
   ["an asterisk", `OPTIONS * HTTP/1.1\r\n${good}\r\n`, 400],
   ["TRACE", `TRACE / HTTP/1.1\r\n${good}\r\n`, 405],
-  ["HTTP/1.0", `GET / HTTP/1.0\r\n${good}\r\n`, 505],
+  ["HTTP/1.0, as nginx speaks it unless told otherwise", `GET / HTTP/1.0\r\n${good}Connection: close\r\n\r\n`, 200],
+  ["HTTP/1.0 from an old health check", `HEAD / HTTP/1.0\r\n${good}\r\n`, 200],
+  ["HTTP/1.0 without a host", "GET / HTTP/1.0\r\n\r\n", 400],
+  ["HTTP/1.0 that wants to stay", `GET / HTTP/1.0\r\n${good}Connection: Keep-Alive\r\n\r\n`, 505],
+  ["HTTP/1.0 in chunks", `POST /subscribe HTTP/1.0\r\n${good}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+  ["a second request after HTTP/1.0", `GET / HTTP/1.0\r\n${good}\r\nGET / HTTP/1.0\r\n${good}\r\n`, 200],
   ["HTTP/2.0 in words", `GET / HTTP/2.0\r\n${good}\r\n`, 505],
   ["a body on GET", `GET / HTTP/1.1\r\n${good}Content-Length: 5\r\n\r\nhello`, 400],
   ["a chunked body on GET", `GET / HTTP/1.1\r\n${good}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
@@ -50,7 +55,8 @@ for (const [what, request, status] of cases) {
     const answer = await speak(house, request);
     const found = [...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code));
     assert.deepEqual(found, [status === 400 && found[0] === 431 ? 431 : status], answer.slice(0, 200));
-    if (status !== 200 && status !== 404) assert.match(answer, /^connection: close\r$/im);
+    if ((status !== 200 && status !== 404) || request.includes("HTTP/1.0"))
+      assert.match(answer, /^connection: close\r$/im);
     await house.close();
   });
 }

@@ -9,8 +9,24 @@
   const main = document.querySelector("main");
   const live = main.querySelector("[aria-live]");
   let shown = main.innerHTML;
+  let said = live?.innerHTML;
   name();
   if (!live) return;
+
+  const note = document.createElement("p");
+  note.className = "stale";
+  note.setAttribute("role", "status");
+  main.before(note);
+  const weekday = new Intl.DateTimeFormat("en-GB", { weekday: "long", hour: "2-digit", minute: "2-digit" });
+  let refreshedAt = Date.now();
+  /** Whoever leaves the page open must not take an old state for the present one. One failure is no news, so it waits. */
+  const sayHowOld = () => {
+    const isOld = Date.now() - refreshedAt > 150_000;
+    const words = isOld
+      ? `This page hasn’t been refreshed since ${weekday.format(refreshedAt)}, because it can’t be reached. It may be out of date.`
+      : "";
+    if (note.textContent !== words) note.textContent = words;
+  };
 
   const nameOf = (element) =>
     element.id || element.getAttribute("href") || (element.querySelector("h2") ?? element).textContent;
@@ -33,8 +49,11 @@
     const { scrollX, scrollY } = window;
     document.title = fresh.title;
     document.querySelector("link[rel=icon]").href = fresh.querySelector("link[rel=icon]").href;
-    // Changed in place, so that a screen reader announces the sentence; the rest is swapped around it.
-    live.innerHTML = freshLive.innerHTML;
+    // Changed in place, so that a screen reader announces the sentence, and only where it changed; the rest is swapped
+    // around it.
+    const freshlySaid = freshLive.innerHTML;
+    if (freshlySaid !== said) live.innerHTML = freshlySaid;
+    said = freshlySaid;
     live.parentNode.className = freshLive.parentNode.className;
     while (live.nextSibling) live.nextSibling.remove();
     while (freshLive.nextSibling) live.parentNode.append(freshLive.nextSibling);
@@ -45,19 +64,28 @@
     scrollTo(scrollX, scrollY);
   };
   const look = async () => {
-    if (document.visibilityState !== "visible") return;
     try {
       const answer = await fetch(location.pathname, { cache: "no-cache" });
-      if (!answer.ok) return;
+      if (!answer.ok) throw new Error(answer.statusText);
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       const now = fresh.querySelector("main").innerHTML;
       if (now !== shown) take(fresh);
       shown = now;
+      refreshedAt = Date.now();
     } catch {
       // Out of reach for now: what is shown stays shown.
     }
+    sayHowOld();
   };
   void look();
-  setInterval(look, 60_000);
-  document.addEventListener("visibilitychange", look);
+  // In the background nobody reads, but the tab's name and icon tell: every fifth minute is enough for them.
+  let minutes = 0;
+  setInterval(() => {
+    minutes += 1;
+    if (document.visibilityState === "visible" || minutes % 5 === 0) void look();
+  }, 60_000);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") void look();
+  });
+  addEventListener("online", look);
 })();

@@ -1,6 +1,8 @@
 /** The small script in a real browser: what it takes up while a page is open, and what it leaves as the reader has it. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import type { BrowserContextOptions } from "playwright-core";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { openBrowser, openPage } from "../support/browser.ts";
@@ -59,4 +61,86 @@ test("an open page takes up a change and leaves what the reader folded, focused 
   assert.match((await page.locator("article > .meta").textContent()) ?? "", /Resolved after/);
   assert.deepEqual(front.complaints, []);
   await house.close();
+});
+
+/** A front page that is open in a browser whose clock the test moves on. */
+async function watchFront(t: TestContext, options: BrowserContextOptions = {}) {
+  const house = await openTestHouse();
+  const { db, press, clock } = house.deps;
+  const origin = `http://127.0.0.1:${house.port}`;
+  addHost(db, { pageId: house.page.id, host: origin, now: clock.now(), by });
+  press.pressAll();
+  const browser = await openBrowser();
+  t.after(async () => {
+    await browser.close();
+    await house.close();
+  });
+  const { page, complaints } = await openPage(browser, true, 1280, options);
+  await page.clock.install();
+  await page.goto(`${origin}/`);
+  return { house, page, complaints, origin };
+}
+
+test("a change below the sentence leaves the sentence alone, so that a screen reader doesn't say it again", {
+  skip: needs("chromium"),
+  timeout: 60_000,
+}, async (t) => {
+  const { house, page } = await watchFront(t);
+  await page.evaluate(`{
+    window.announced = 0;
+    new MutationObserver(() => { window.announced += 1; })
+      .observe(document.querySelector("[aria-live]"), { childList: true, subtree: true, characterData: true });
+  }`);
+  const { db, press, clock } = house.deps;
+  const upgrade = { kind: "maintenance" as const, name: "Upgrade", body: "Words.", components: {} };
+  const hours = { scheduledFor: clock.now() + 3_600_000, scheduledUntil: clock.now() + 7_200_000 };
+  // At the very moment of the last change, so that nothing but the lower part differs.
+  openIncident(db, {
+    ...upgrade,
+    ...hours,
+    pageId: house.page.id,
+    notify: false,
+    burstFactor: 5,
+    now: clock.now(),
+    by,
+  });
+  press.press(house.page.id);
+  await page.clock.runFor(61_000);
+  await page.getByRole("heading", { name: "Upgrade" }).waitFor();
+  assert.equal(await page.evaluate("window.announced"), 0);
+});
+
+test("a tab in the background takes up a change as well, only less often", {
+  skip: needs("chromium"),
+  timeout: 60_000,
+}, async (t) => {
+  const { house, page } = await watchFront(t);
+  await page.evaluate('Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true })');
+  let asked = 0;
+  page.on("request", () => {
+    asked += 1;
+  });
+  const { db, press, clock } = house.deps;
+  const words = { name: "Outage", body: "Words.", components: { [house.parts.API]: "major_outage" as const } };
+  openIncident(db, { ...words, pageId: house.page.id, notify: false, burstFactor: 5, now: clock.now(), by });
+  press.press(house.page.id);
+  await page.clock.runFor(5 * 60_000 + 1000);
+  while ((await page.title()) !== "API is down – Acme") await setTimeout(20);
+  assert.equal(asked, 1);
+});
+
+test("a page that can't be refreshed says so after a while, until it can again", {
+  skip: needs("chromium"),
+  timeout: 60_000,
+}, async (t) => {
+  const { page } = await watchFront(t);
+  const note = page.getByRole("status");
+  await page.context().setOffline(true);
+  await page.clock.runFor(2 * 60_000);
+  assert.equal(await note.textContent(), "");
+  await page.clock.runFor(2 * 60_000);
+  await page.getByText(/hasn’t been refreshed since \w+day/).waitFor();
+  await page.context().setOffline(false);
+  await page.clock.runFor(61_000);
+  await page.getByText(/hasn’t been refreshed/).waitFor({ state: "detached" });
 });

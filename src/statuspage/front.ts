@@ -1,7 +1,7 @@
 /** The front page: the state in one sentence, what is open, the parts, the last days. */
 import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
-import { listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
+import { beginningOf, listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
 import type { ComponentStatus, Impact } from "../schema.ts";
 import { type Day, dateOf, dayCount, drawDays, lastDays, readChanges, type Span, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
@@ -69,6 +69,8 @@ export function frontView(db: Db, state: PageState, now: number) {
     upcoming: state.upcoming.map((story) => storyView(story, { zone, names })),
     groups,
     legend: legendOf(strips, span),
+    today: span.dates.at(-1),
+    firstMonth: dateOf(Math.min(beginningOf(db, page.id) ?? now, now), zone).slice(0, 7),
     past: pastView(db, state, { now, names }),
   };
 }
@@ -134,7 +136,8 @@ function say(
 
 /**
  * The last 90 days as a skyline: quiet days are one low pattern, the worse a day the taller its bar, so that colour never
- * speaks alone. One path per status instead of a rectangle per day keeps twenty of them within the first kilobytes.
+ * speaks alone. Only the marked days are drawn one by one, each with its words; that keeps twenty strips within the first
+ * kilobytes.
  */
 function strip(days: Day[]) {
   const tall: Partial<Record<ComponentStatus, number>> = {
@@ -143,21 +146,17 @@ function strip(days: Day[]) {
     partial_outage: 19,
     major_outage: 24,
   };
-  const paths = new Map<string, string>();
-  days.forEach((day, index) => {
+  const bars = days.flatMap((day, index) => {
     const height = day.worst && tall[day.worst];
-    if (height)
-      paths.set(
-        day.worst as string,
-        `${paths.get(day.worst as string) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`,
-      );
+    if (!height) return [];
+    return [{ kind: day.worst, d: `M${index * 5} ${24 - height}h4v${height}h-4z`, said: sayDay(day) }];
   });
   const known = days.findIndex((day) => day.worst !== undefined);
   const from = known < 0 ? days.length * 5 : known * 5;
   return {
     from,
     width: days.length * 5 - from,
-    paths: [...paths].map(([kind, d]) => ({ kind, d })),
+    bars,
     said: sayDays(days, known),
   };
 }
@@ -172,13 +171,16 @@ function sayDays(days: Day[], known: number): string {
   const maintenance = planned === 0 ? "" : `, and maintenance on ${count(planned)}`;
   const comma = maintenance === "" ? "" : ",";
   const said = [`${trouble}${maintenance}${known === 0 ? `${comma} in the last ${dayCount} days` : ""}.`];
-  const each = marked.map((day) => {
-    return `${day.label}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
-  });
-  if (each.length > 0) said.push(`${each.join("; ")}.`);
+  if (marked.length > 0) said.push(`${marked.map(sayDay).join("; ")}.`);
   const first = days[known];
   if (first && known > 0) said.push(`The history begins ${first === days.at(-1) ? "today" : `on ${first.label}`}.`);
   return said.join(" ");
+}
+
+function sayDay(day: Day): string {
+  const words = statusWords[day.worst as ComponentStatus].toLowerCase();
+  // The page is pressed when something changes: a number of minutes would stand still while the trouble goes on.
+  return `${day.label}: ${words}, ${day.lasting ? "not over yet" : duration(day.minutes * 60_000)}`;
 }
 
 /** What stands at the left of the strips: where every history is shorter than the strip, the day on which the longest begins. */

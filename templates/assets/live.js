@@ -1,5 +1,5 @@
-// Comfort only: the page is whole without it. Shows a moment in the reader's own zone on hover, and takes up a change
-// of the page while it is open.
+// Comfort only: the page is whole without it. Shows a moment in the reader's own zone on hover, says what a bar of the
+// last days means under pointer and finger, and takes up a change of the page while it is open.
 (() => {
   const own = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
   const name = () => {
@@ -11,6 +11,71 @@
   let shown = main.innerHTML;
   let said = live?.innerHTML;
   name();
+
+  // Without this script each bar has a title, which a finger can't reach and which says nothing of quiet days.
+  const tip = document.createElement("p");
+  tip.className = "tip";
+  tip.hidden = true;
+  document.body.append(tip);
+  let pinned = false;
+  const hideTip = () => {
+    tip.hidden = true;
+    pinned = false;
+  };
+  const takeTitles = () => {
+    for (const title of main.querySelectorAll(".strip title")) {
+      title.parentNode.dataset.said = title.textContent;
+      title.remove();
+    }
+  };
+  const days = 90;
+  const dayOf = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+  const showTip = (strip, x, reach) => {
+    const box = strip.getBoundingClientRect();
+    const pointed = ((x - box.left) / box.width) * days;
+    const indexOf = (bar) => Number.parseInt(bar.getAttribute("d").slice(1), 10) / 5;
+    const away = (bar) => Math.abs(indexOf(bar) + 0.5 - pointed);
+    // Bars are narrow: whoever points beside one means it.
+    const [near] = [...strip.querySelectorAll("path")].sort((a, b) => away(a) - away(b));
+    const bar = near && (away(near) - 0.5) * (box.width / days) < reach ? near : undefined;
+    const index = bar ? indexOf(bar) : Math.min(days - 1, Math.max(0, Math.floor(pointed)));
+    const { today, firstMonth } = strip.closest("[data-today]").dataset;
+    const date = new Date(Date.parse(today) - (days - 1 - index) * 86_400_000);
+    const isKnown = index >= Number(strip.querySelector(".quiet").getAttribute("x")) / 5;
+    tip.textContent =
+      bar?.dataset.said ?? `${dayOf.format(date)}: ${isKnown ? "no trouble" : "before the history begins"}`;
+    const day = date.toISOString().slice(0, 10);
+    if (bar && day.slice(0, 7) >= firstMonth) {
+      const link = document.createElement("a");
+      link.href = `/history/${day.slice(0, 7)}#${day}`;
+      link.textContent = "What happened";
+      tip.append(" ", link);
+    }
+    tip.hidden = false;
+    const middle = box.left + ((index + 0.5) / days) * box.width - tip.offsetWidth / 2;
+    const right = document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(middle, right)) + scrollX}px`;
+    tip.style.top = `${box.bottom + scrollY}px`;
+  };
+  takeTitles();
+  document.addEventListener("pointermove", ({ target, clientX, pointerType }) => {
+    if (pinned || pointerType !== "mouse") return;
+    const strip = target.closest(".strip");
+    if (strip) showTip(strip, clientX, 2);
+    else if (!tip.contains(target)) hideTip();
+  });
+  // On main and not on the document: there Safari on a phone makes no click of a tap on a drawing.
+  main.addEventListener("click", ({ target, clientX }) => {
+    const strip = target.closest(".strip");
+    if (strip) showTip(strip, clientX, 12);
+    pinned = Boolean(strip);
+  });
+  document.addEventListener("click", ({ target }) => {
+    if (!target.closest(".strip") && !tip.contains(target)) hideTip();
+  });
+  document.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") hideTip();
+  });
   if (!live) return;
 
   const note = document.createElement("p");
@@ -58,6 +123,8 @@
     while (live.nextSibling) live.nextSibling.remove();
     while (freshLive.nextSibling) live.parentNode.append(freshLive.nextSibling);
     name();
+    hideTip();
+    takeTitles();
     refold();
     const again = focused && [...main.querySelectorAll("a, summary")].find((element) => nameOf(element) === focused);
     if (again) again.focus({ preventScroll: true });

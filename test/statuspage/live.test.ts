@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { BrowserContextOptions } from "playwright-core";
+import { createComponent } from "../../src/components/components.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { openBrowser, openPage } from "../support/browser.ts";
@@ -143,4 +144,37 @@ test("a page that can't be refreshed says so after a while, until it can again",
   await page.context().setOffline(false);
   await page.clock.runFor(61_000);
   await page.getByText(/hasn’t been refreshed/).waitFor({ state: "detached" });
+});
+
+test("a tap beside a bar says what that day was and leads to its history; a quiet day is said to be quiet", {
+  skip: needs("chromium"),
+  timeout: 60_000,
+}, async (t) => {
+  const touch = { viewport: { width: 360, height: 780 }, hasTouch: true, isMobile: true };
+  const { house, page, origin, complaints } = await watchFront(t, touch);
+  const { db, press, clock } = house.deps;
+  const now = clock.now() - 20 * 24 * 3_600_000;
+  const { id } = createComponent(db, { pageId: house.page.id, name: "Archive", now: now - 1000, by });
+  const common = { pageId: house.page.id, notify: false, burstFactor: 5, by };
+  const words = { name: "Lost disk", body: "Words.", components: { [id]: "partial_outage" as const } };
+  const { incident } = openIncident(db, { ...common, ...words, now });
+  const over = { status: "resolved" as const, body: "Words.", components: { [id]: "operational" as const } };
+  postUpdate(db, { ...common, ...over, incidentId: incident.id, now: now + 1_800_000 });
+  press.pressAll();
+  await page.goto(`${origin}/`);
+  const strip = page.locator("li", { hasText: "Archive" }).locator(".strip");
+  const { width } = (await strip.boundingBox()) as { width: number };
+  const tap = (day: number, aside: number) =>
+    strip.tap({ position: { x: ((day + 0.5) / 90) * width + aside, y: 12 }, force: true });
+  const tip = page.locator(".tip");
+  await tap(80, 0);
+  assert.equal(await tip.textContent(), "14 Nov: no trouble");
+  await tap(3, 0);
+  assert.equal(await tip.textContent(), "29 Aug: before the history begins");
+  await tap(69, 8);
+  assert.equal(await tip.textContent(), "3 Nov: partial outage, 30 min What happened");
+  await page.getByRole("link", { name: "What happened" }).tap();
+  await page.waitForURL(/\/history\/2026-11#2026-11-03$/);
+  await page.locator("[id='2026-11-03']").getByText("Lost disk").waitFor();
+  assert.deepEqual(complaints, []);
 });

@@ -72,7 +72,7 @@ test("maintenance stands in the history once it began, on the day it was planned
     scheduledUntil: monday + 41 * day,
   });
   const dayIn = (text: string, name: string) =>
-    [...text.matchAll(/<section class="day">.*?<\/section>/gs)].find(([section]) => section.includes(`>${name}<`))?.[0];
+    [...text.matchAll(/<section class="day".*?<\/section>/gs)].find(([section]) => section.includes(`>${name}<`))?.[0];
   const before = (await house.visit("/history")).text;
   assert.match(before, /Nothing to report in this month\./);
   assert.doesNotMatch(before, /href="\/history\/2026-12"/);

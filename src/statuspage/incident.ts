@@ -4,7 +4,7 @@ import type { Db } from "../db.ts";
 import { type Story, takesPlaceAt } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
 import { firstWords, markdownToHtml } from "./markdown.ts";
-import { affectedView, duration, frame, impactWords, incidentWords, moment, nameList } from "./words.ts";
+import { affectedView, duration, frame, impactWords, incidentWords, moment, nameList, plannedHours } from "./words.ts";
 
 export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
   const { zone, names } = context;
@@ -21,6 +21,10 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
     over: story.resolvedAt !== null,
     started: moment(story.startedAt, zone),
     scheduledFor: story.scheduledFor && moment(story.scheduledFor, zone),
+    planned:
+      story.scheduledFor && story.scheduledUntil
+        ? plannedHours(story.scheduledFor, story.scheduledUntil, zone)
+        : undefined,
     scheduledUntil: story.scheduledUntil && moment(story.scheduledUntil, zone),
     lasted: lasted(story),
     parts: nameList(parts, "components"),

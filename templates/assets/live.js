@@ -1,16 +1,44 @@
-// Comfort only: the page is whole without it. Shows a moment in the reader's own zone on hover, says what a bar of the
+// Comfort only: the page is whole without it. Shows moments in the reader's own zone, says what a bar of the
 // last days means under pointer and finger, and takes up a change of the page while it is open.
 (() => {
-  const own = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
-  const name = () => {
-    for (const time of document.querySelectorAll("time[datetime*=T]"))
-      time.title = `${own.format(new Date(time.dateTime))} (your time)`;
+  // Where the reader's clock shows another hour than the page's, moments are said by the reader's, with the name that the
+  // zone has in the reader's language; what the page said stays as a title. What people wrote in updates is theirs.
+  const zone = document.querySelector("[data-zone]");
+  const clock = (timeZone) => new Intl.DateTimeFormat("en-GB", { dateStyle: "short", timeStyle: "short", timeZone });
+  const shape = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
+  const own = new Intl.DateTimeFormat("en-GB", shape);
+  const ownWithDay = new Intl.DateTimeFormat("en-GB", { weekday: "short", ...shape });
+  const ownZone = new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" });
+  const tellTimes = () => {
+    if (!zone) return;
+    let here;
+    let there;
+    try {
+      [here, there] = [clock(), clock(zone.dataset.zone)];
+    } catch {
+      // A zone that this browser doesn't know: the page's own times are right as well.
+      return;
+    }
+    let differs = false;
+    for (const time of main.querySelectorAll("time[datetime*=T]")) {
+      const at = new Date(time.dateTime);
+      if (here.format(at) === there.format(at)) continue;
+      differs = true;
+      time.title = `${there.format(at)}, ${zone.dataset.zone}`;
+      const form = time.closest("[data-planned]") ? ownWithDay : own;
+      const zoneName = ownZone.formatToParts(at).find((part) => part.type === "timeZoneName").value;
+      const words = `${form.format(at).replace(/^(\p{L}+),/u, "$1")} ${zoneName}`;
+      // Set only where it differs, or a screen reader would say the sentence again.
+      if (time.textContent !== words) time.textContent = words;
+    }
+    if (differs)
+      zone.textContent = `Times are in your own zone; this page’s is ${zone.dataset.zone.replaceAll("_", " ")}.`;
   };
   const main = document.querySelector("main");
   const live = main.querySelector("[aria-live]");
   let shown = main.innerHTML;
   let said = live?.innerHTML;
-  name();
+  tellTimes();
 
   // Without this script each bar has a title, which a finger can't reach and which says nothing of quiet days.
   const tip = document.createElement("p");
@@ -52,6 +80,7 @@
       tip.append(" ", link);
     }
     tip.hidden = false;
+    tip.style.left = "0";
     const middle = box.left + ((index + 0.5) / days) * box.width - tip.offsetWidth / 2;
     const right = document.documentElement.clientWidth - tip.offsetWidth - 8;
     tip.style.left = `${Math.max(8, Math.min(middle, right)) + scrollX}px`;
@@ -122,7 +151,7 @@
     live.parentNode.className = freshLive.parentNode.className;
     while (live.nextSibling) live.nextSibling.remove();
     while (freshLive.nextSibling) live.parentNode.append(freshLive.nextSibling);
-    name();
+    tellTimes();
     hideTip();
     takeTitles();
     refold();

@@ -2,10 +2,10 @@
 import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { beginningOf, listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
-import type { ComponentStatus, Impact } from "../schema.ts";
+import type { ComponentStatus } from "../schema.ts";
 import { type Day, dateOf, dayCount, drawDays, lastDays, readChanges, type Span, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
-import { type PageState, worstFirst } from "./state.ts";
+import { iconOf, type PageState, worstFirst } from "./state.ts";
 import { duration, formatTime, frame, moment, nameList, statusWords } from "./words.ts";
 
 const pastDays = 7;
@@ -54,14 +54,17 @@ export function frontView(db: Db, state: PageState, now: number) {
   ].filter((group) => group.components.length > 0);
   const strips = groups.flatMap((group) => group.components.flatMap((component) => component.days ?? []));
   const { headline, also } = sentence(state);
+  const open = worstFirst(state.open);
+  const worst = open[0] ? `${open[0].name}.` : page.description;
   return {
     ...frame(page, origin),
     title: headline.replace(/\.$/, ""),
+    preview: { path: "/", description: [also, worst].filter(Boolean).join(" ") },
     headline,
     also,
     icon: iconFor(state),
     updated: moment(state.updatedAt, zone),
-    open: worstFirst(state.open).map((story) => {
+    open: open.map((story) => {
       const view = storyView(story, { zone, names });
       const { updates } = view;
       return { ...view, updates: updates.slice(0, shownUpdates), earlier: Math.max(0, updates.length - shownUpdates) };
@@ -74,14 +77,6 @@ export function frontView(db: Db, state: PageState, now: number) {
     past: pastView(db, state, { now, names }),
   };
 }
-
-const iconOf: Record<Impact, ComponentStatus> = {
-  none: "operational",
-  minor: "degraded_performance",
-  major: "partial_outage",
-  critical: "major_outage",
-  maintenance: "under_maintenance",
-};
 
 /** Which status' icon stands beside the headline: no tick while a problem is open, nor where nothing is listed. */
 function iconFor(state: PageState): ComponentStatus | undefined {

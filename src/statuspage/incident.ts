@@ -3,7 +3,9 @@ import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { type Story, takesPlaceAt } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
+import type { ComponentStatus } from "../schema.ts";
 import { firstWords, markdownToHtml } from "./markdown.ts";
+import { iconOf } from "./state.ts";
 import { affectedView, duration, frame, impactWords, incidentWords, moment, nameList, plannedHours } from "./words.ts";
 
 export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
@@ -53,5 +55,22 @@ export function incidentView(db: Db, input: { page: Page; origin: string; story:
   const { page, origin, story } = input;
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const view = storyView(story, { zone: page.timeZone, names });
-  return { ...frame(page, origin), title: story.name, incident: view };
+  const latest = view.updates[0];
+  // What is over must not look as if it burned, in a tab and in the preview of a link as little as on the page.
+  const title = view.over ? `${view.statusWord}: ${story.name}` : story.name;
+  const description = latest ? `${latest.statusWord}, ${latest.at.text}: ${view.summary}` : page.description;
+  return {
+    ...frame(page, origin),
+    title,
+    description,
+    preview: { path: `/incidents/${story.id}`, description },
+    icon: iconFor(story),
+    incident: view,
+  };
+}
+
+/** No tick while it is open, also when it has no impact. */
+function iconFor(story: Story): ComponentStatus {
+  if (story.resolvedAt !== null) return "operational";
+  return story.impact === "none" ? "degraded_performance" : iconOf[story.impact];
 }

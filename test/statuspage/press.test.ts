@@ -104,6 +104,53 @@ test("maintenance stands in the history once it began, on the day it was planned
   await house.close();
 });
 
+test("a shared link shows what is the matter now, in its title, its words and its icon", async () => {
+  const house = await openTestHouse();
+  const read = async (path: string) => {
+    const { text } = await house.visit(path);
+    const meta = (name: string) => new RegExp(`<meta property="og:${name}" content="([^"]*)">`).exec(text)?.[1];
+    return {
+      tab: /<title>(.*?)<\/title>/.exec(text)?.[1],
+      title: meta("title"),
+      description: meta("description"),
+      url: meta("url"),
+      icon: /<link rel="icon" href="([^"]*)">/.exec(text)?.[1],
+      text,
+    };
+  };
+  const well = await read("/");
+  assert.equal(well.title, "All systems are operational");
+  const outage = { name: "Payments fail", body: "One in **three** fails.", components: {} };
+  const incident = open(house, { ...outage, components: { [house.parts.Checkout]: "partial_outage" } });
+  const front = await read("/");
+  assert.deepEqual([front.title, front.description], ["Checkout is partly down", "Payments fail."]);
+  assert.equal(front.url, `https://${host}/`);
+  const during = await read(`/incidents/${incident.id}`);
+  assert.equal(during.title, "Payments fail");
+  assert.equal(during.description, "Investigating, 23 Nov 2026, 10:00 CET: One in three fails.");
+  assert.match(during.text, /<meta name="description" content="Investigating, /);
+  assert.equal(during.url, `https://${host}/incidents/${incident.id}`);
+  assert.equal(during.icon, front.icon);
+  postUpdate(house.deps.db, {
+    pageId: house.page.id,
+    incidentId: incident.id,
+    status: "resolved",
+    body: "Mended.",
+    components: { [house.parts.Checkout]: "operational" },
+    notify: false,
+    burstFactor: 5,
+    now: house.deps.clock.now(),
+    by,
+  });
+  house.deps.press.press(house.page.id, incident.id);
+  const after = await read(`/incidents/${incident.id}`);
+  assert.equal(after.tab, "Resolved: Payments fail – Acme");
+  assert.equal(after.icon, well.icon);
+  assert.match(after.text, /<article class="incident whole over">/);
+  assert.equal((await read("/history")).tab, "History: November 2026 – Acme");
+  await house.close();
+});
+
 test("what is planned and what is past are summed up in words without marks", async () => {
   const house = await openTestHouse();
   const body = "**One** of:\n\n- [this](https://example.com)\n- that";

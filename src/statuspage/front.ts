@@ -11,6 +11,8 @@ import { duration, formatTime, frame, moment, nameList, statusWords } from "./wo
 const pastDays = 7;
 /** Of an open incident; the rest is on its own page. */
 const shownUpdates = 3;
+/** Names behind one status of an update; all of them are on the incident's page. */
+const mostNames = 6;
 /** Letters of several names in the headline: two or three of its lines on a phone. */
 const mostSaid = 48;
 
@@ -65,7 +67,7 @@ export function frontView(db: Db, state: PageState, now: number) {
     icon: iconFor(state),
     updated: moment(state.updatedAt, zone),
     open: open.map((story) => {
-      const view = storyView(story, { zone, names });
+      const view = storyView(story, { zone, names, mostNames });
       const { updates } = view;
       return { ...view, updates: updates.slice(0, shownUpdates), earlier: Math.max(0, updates.length - shownUpdates) };
     }),

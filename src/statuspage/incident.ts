@@ -6,10 +6,20 @@ import type { Page } from "../pages/pages.ts";
 import type { ComponentStatus } from "../schema.ts";
 import { firstWords, markdownToHtml } from "./markdown.ts";
 import { iconOf } from "./state.ts";
-import { affectedView, duration, frame, impactWords, incidentWords, moment, nameList, plannedHours } from "./words.ts";
+import {
+  affectedView,
+  duration,
+  frame,
+  impactWords,
+  incidentWords,
+  moment,
+  nameList,
+  plannedHours,
+  statusWords,
+} from "./words.ts";
 
-export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
-  const { zone, names } = context;
+export function storyView(story: Story, context: { zone: string; names: Map<string, string>; mostNames?: number }) {
+  const { zone, names, mostNames = Number.POSITIVE_INFINITY } = context;
   const parts = story.componentIds.flatMap((id) => names.get(id) ?? []);
   const latest = story.updates[0];
   return {
@@ -41,8 +51,22 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
       at: moment(update.displayAt, zone),
       edited: update.updatedAt > update.createdAt,
       affected: affectedView(update.affected, names),
+      affectedByStatus: byStatus(affectedView(update.affected, names), mostNames),
     })),
   };
+}
+
+/** What an update says of its parts: those of one status together, since forty lines of one word tell nothing more. */
+function byStatus(affected: ReturnType<typeof affectedView>, most: number) {
+  return [...Map.groupBy(affected, (part) => part.status)].map(([status, parts]) => {
+    const said = parts.slice(0, most).map((part) => part.name);
+    const more = parts.length - said.length;
+    return {
+      status,
+      statusWord: statusWords[status],
+      names: `${said.join(", ")}${more > 0 ? ` and ${more} more` : ""}`,
+    };
+  });
 }
 
 /** Maintenance lasts from its first word of progress; one that was closed before its time didn't last at all. */

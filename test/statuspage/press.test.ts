@@ -36,7 +36,7 @@ test("the headline names what is broken, and the change is there at the next req
   assert.match(front, /<h1>Checkout is down\.<\/h1>/);
   assert.match(front, /Search is degraded\./);
   assert.match(front, /<title>Checkout is down – Acme<\/title>/);
-  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1>Payments fail<\/h1>/);
+  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1><bdi>Payments fail<\/bdi><\/h1>/);
   const now = house.deps.clock.now();
   postUpdate(house.deps.db, {
     pageId: house.page.id,
@@ -151,14 +151,45 @@ test("a shared link shows what is the matter now, in its title, its words and it
   await house.close();
 });
 
+test("parts of one status stand together, and a long list waits on the incident's own page", async () => {
+  const house = await openTestHouse();
+  const { createComponent } = await import("../../src/components/components.ts");
+  const common = { pageId: house.page.id, now: monday, by };
+  const ids = Array.from({ length: 9 }, (_, index) =>
+    createComponent(house.deps.db, { ...common, name: `Node ${index}` }),
+  ).map(({ id }) => id);
+  const components = Object.fromEntries(ids.map((id) => [id, "major_outage" as const]));
+  const incident = open(house, { name: "Fire", components: { ...components, [house.parts.API]: "partial_outage" } });
+  const affected = async (path: string) => {
+    const line = /<p class="affected">(.*)<\/p>/.exec((await house.visit(path)).text)?.[1] ?? "";
+    return line.replaceAll(/<\/span><\/span>/g, "; ").replaceAll(/<[^>]+>/g, "");
+  };
+  assert.equal(
+    await affected("/"),
+    "API: Partial outage; Node 0, Node 1, Node 2, Node 3, Node 4, Node 5 and 3 more: Major outage; ",
+  );
+  assert.match(await affected(`/incidents/${incident.id}`), /Node 5, Node 6, Node 7, Node 8: Major outage; $/);
+  await house.close();
+});
+
+test("words that run from right to left keep their own order in a page that doesn't", async () => {
+  const house = await openTestHouse();
+  const incident = open(house, { name: "تعطل الدفع", body: "نعمل على ذلك.", components: {} });
+  for (const path of ["/", `/incidents/${incident.id}`])
+    assert.match((await house.visit(path)).text, /<div class="prose" dir="auto"><p>نعمل على ذلك\.<\/p>/, path);
+  assert.match((await house.visit("/")).text, /<a href="[^"]+" dir="auto">تعطل الدفع<\/a>/);
+  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1><bdi>تعطل الدفع<\/bdi><\/h1>/);
+  await house.close();
+});
+
 test("what is planned and what is past are summed up in words without marks", async () => {
   const house = await openTestHouse();
   const body = "**One** of:\n\n- [this](https://example.com)\n- that";
   const planned = { kind: "maintenance" as const, scheduledFor: monday + hour, scheduledUntil: monday + 2 * hour };
   open(house, { ...planned, name: "Upgrade", body, components: {} });
   open(house, { name: "Trouble", status: "resolved", body, components: {} });
-  assert.equal((await house.visit("/")).text.split("<p>One of: this; that</p>").length, 3);
-  assert.match((await house.visit("/history")).text, /<p>One of: this; that<\/p>/);
+  assert.equal((await house.visit("/")).text.split('<p dir="auto">One of: this; that</p>').length, 3);
+  assert.match((await house.visit("/history")).text, /<p dir="auto">One of: this; that<\/p>/);
   await house.close();
 });
 

@@ -188,14 +188,19 @@ function legendOf(strips: { from: number }[], span: Span): { from: string } | un
   return { from: first >= dayCount - 1 ? "History since today" : `History since ${span.labels[first]}` };
 }
 
-/** The last days one by one, quiet ones too: a visitor sees that nothing is left out. */
+/**
+ * The last days one by one, quiet ones too: a visitor sees that nothing is left out. Of days before there was this page
+ * nobody may say that there was nothing to report.
+ */
 function pastView(db: Db, state: PageState, input: { now: number; names: Map<string, string> }) {
   const zone = state.page.timeZone;
   const { dates, starts } = lastDays(input.now, zone, pastDays);
   const list = listIncidents(db, { pageId: state.page.id, from: starts[0] as number, limit: 200 });
-  const begun = tellStories(db, list).filter((story) => story.status !== "scheduled");
-  const byDate = Map.groupBy(begun, (story: Story) => dateOf(takesPlaceAt(story), zone));
-  return dates.toReversed().map((date) => ({
+  const stories = tellStories(db, list).filter((story) => story.status !== "scheduled");
+  const byDate = Map.groupBy(stories, (story: Story) => dateOf(takesPlaceAt(story), zone));
+  const begun = dateOf(state.page.createdAt, zone);
+  const told = dates.filter((date) => date >= begun || byDate.has(date));
+  return told.toReversed().map((date) => ({
     date: formatTime(startOfDay(date, zone), zone, "weekday"),
     iso: date,
     stories: (byDate.get(date) ?? []).map((story) => storyView(story, { zone, names: input.names })),

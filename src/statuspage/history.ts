@@ -51,6 +51,7 @@ export function historyView(db: Db, input: { page: Page; origin: string; month: 
     month: monthName(month),
     older: link(months[index + 1]),
     newer: link(months[index - 1]),
+    otherMonths: months.length > 1,
     days: [...byDate].map(([date, list]) => ({
       date: formatTime(startOfDay(date, zone), zone, "weekday"),
       iso: date,

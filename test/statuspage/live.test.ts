@@ -38,7 +38,7 @@ test("an open page takes up a change and leaves what the reader folded, focused 
   await page.goto(`${origin}/`);
   await page.locator("summary").click();
   await page.getByRole("link", { name: "All of the past" }).focus();
-  await page.evaluate("scrollTo(0, 300)");
+  await page.evaluate("scrollTo(0, 100)");
   open("Payments fail", "major_outage");
   const again = () => page.evaluate('document.dispatchEvent(new Event("visibilitychange"))');
   const icon = () => page.locator("link[rel=icon]").getAttribute("href");
@@ -49,7 +49,7 @@ test("an open page takes up a change and leaves what the reader folded, focused 
   assert.notEqual(await icon(), iconBefore);
   assert.equal(await page.locator("details").getAttribute("open"), null);
   assert.equal(await page.evaluate('document.activeElement.getAttribute("href")'), "/history");
-  assert.equal(await page.evaluate("scrollY"), 300);
+  assert.equal(await page.evaluate("scrollY"), 100);
 
   await page.goto(`${origin}/incidents/${first.id}`);
   const now = clock.now() + 60_000;

@@ -182,6 +182,42 @@ test("words that run from right to left keep their own order in a page that does
   await house.close();
 });
 
+test("a slash too many leads to the page that was meant, and nowhere else", async () => {
+  const house = await openTestHouse();
+  const incident = open(house, { name: "Outage", components: {} });
+  for (const path of ["/history", "/subscribe", `/incidents/${incident.id}`]) {
+    const { status, headers } = await house.visit(`${path}/`);
+    assert.deepEqual([status, headers.location], [301, path]);
+  }
+  for (const path of ["/nothing/", "//example.com/", "/history//"])
+    assert.equal((await house.visit(path)).status, 404, path);
+  await house.close();
+});
+
+test("a visitor is told of our failure in words that are meant for visitors", async () => {
+  const house = await openTestHouse();
+  house.deps.db.$client.exec("PRAGMA foreign_keys = OFF; DROP TABLE subscribers");
+  const body = "email=ann%40example.com&parts=all";
+  const headers = { "content-type": "application/x-www-form-urlencoded", origin: `https://${host}` };
+  const { status, text } = await house.visit("/subscribe", { method: "POST", headers, body });
+  assert.equal(status, 500);
+  assert.match(text, /Something went wrong on our side, and nothing was changed\. Try again in a few minutes\./);
+  assert.doesNotMatch(text, /Times are in/);
+  await house.close();
+});
+
+test("days before there was this page aren't said to have been quiet", async () => {
+  const house = await openTestHouse();
+  const days = async () => (await house.visit("/")).text.match(/<section class="day"/g)?.length;
+  assert.equal(await days(), 1);
+  open(house, { name: "Moved over", components: {}, startedAt: monday - 3 * 24 * hour });
+  assert.equal(await days(), 2);
+  house.pass(9 * 24 * hour);
+  house.deps.press.pressAll();
+  assert.equal(await days(), 7);
+  await house.close();
+});
+
 test("what is planned and what is past are summed up in words without marks", async () => {
   const house = await openTestHouse();
   const body = "**One** of:\n\n- [this](https://example.com)\n- that";

@@ -15,7 +15,7 @@ test("text of twice the size and wide spacing never widens a phone's page (WCAG 
   const house = await openTestHouse();
   const { db, press, clock } = house.deps;
   const common = { pageId: house.page.id, notify: false, burstFactor: 5, now: clock.now(), by };
-  const components = { [house.parts.Checkout]: "major_outage" as const };
+  const components = { [house.parts.Checkout]: "partial_outage" as const };
   const { incident } = openIncident(db, { ...common, name: "Payments fail", body: "We look.", components });
   const hours = { scheduledFor: clock.now() + 3_600_000, scheduledUntil: clock.now() + 7_200_000 };
   const planned = { kind: "maintenance" as const, name: "Upgrade", body: "Words.", components: {} };

@@ -8,6 +8,8 @@
   const shape = { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" };
   const own = new Intl.DateTimeFormat("en-GB", shape);
   const ownWithDay = new Intl.DateTimeFormat("en-GB", { weekday: "short", ...shape });
+  const ownDay = new Intl.DateTimeFormat("en-GB", { dateStyle: "short" });
+  const ownHour = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
   const ownZone = new Intl.DateTimeFormat(undefined, { hour: "2-digit", timeZoneName: "short" });
   const tellTimes = () => {
     if (!zone) return;
@@ -25,9 +27,15 @@
       if (here.format(at) === there.format(at)) continue;
       differs = true;
       time.title = `${there.format(at)}, ${zone.dataset.zone}`;
-      const form = time.closest("[data-planned]") ? ownWithDay : own;
       const zoneName = ownZone.formatToParts(at).find((part) => part.type === "timeZoneName").value;
-      const words = `${form.format(at).replace(/^(\p{L}+),/u, "$1")} ${zoneName}`;
+      // Hours that are planned say their day of the week, and one date and one zone where one will do.
+      const planned = time.closest("[data-planned]");
+      const [from, until] = planned ? planned.querySelectorAll("time") : [];
+      const dayAt = (other) => ownDay.format(new Date(other.dateTime));
+      const isOneDay = planned && dayAt(from) === dayAt(until);
+      const form = !planned ? own : isOneDay && time === until ? ownHour : ownWithDay;
+      const moment = form.format(at).replace(/^(\p{L}+),/u, "$1");
+      const words = isOneDay && time === from ? moment : `${moment} ${zoneName}`;
       // Set only where it differs, or a screen reader would say the sentence again.
       if (time.textContent !== words) time.textContent = words;
     }

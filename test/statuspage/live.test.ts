@@ -201,10 +201,7 @@ test("who reads in another zone reads times of their own, and which day that is 
   const changed = page.locator(".state time");
   assert.equal(await changed.textContent(), "23 Nov 2026, 18:00 JST");
   assert.equal(await changed.getAttribute("title"), "23/11/2026, 10:00, Europe/Berlin");
-  assert.equal(
-    (await page.locator("[data-planned]").textContent())?.trim(),
-    "Sat 28 Nov 2026, 07:00 JST to Sat 28 Nov 2026, 08:00 JST",
-  );
+  assert.equal((await page.locator("[data-planned]").textContent())?.trim(), "Sat 28 Nov 2026, 07:00 to 08:00 JST");
   await page.getByText("Times are in your own zone; this page’s is Europe/Berlin.").waitFor();
   assert.deepEqual(complaints, []);
   const near = await watchFront(t, { timezoneId: "Europe/Paris" });

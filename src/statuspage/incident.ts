@@ -9,6 +9,7 @@ import { iconOf } from "./state.ts";
 import {
   affectedView,
   duration,
+  formatTime,
   frame,
   impactWords,
   incidentWords,
@@ -32,6 +33,7 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
     statusWord: incidentWords[story.status],
     over: story.resolvedAt !== null,
     started: moment(story.startedAt, zone),
+    clock: { ...moment(takesPlaceAt(story), zone), text: formatTime(takesPlaceAt(story), zone, "clock") },
     scheduledFor: story.scheduledFor && moment(story.scheduledFor, zone),
     planned:
       story.scheduledFor && story.scheduledUntil

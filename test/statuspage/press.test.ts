@@ -97,7 +97,7 @@ test("maintenance stands in the history once it began, on the day it was planned
   post("completed");
   for (const path of ["/", "/history"]) {
     const said = dayIn((await house.visit(path)).text, "Upgrade") ?? "";
-    assert.match(said, /datetime="2026-11-26".*Completed after 1 h/s, path);
+    assert.match(said, /datetime="2026-11-26".*>10:00 CET<\/time> · Completed after 1 h/s, path);
   }
   assert.match((await house.visit(`/incidents/${upgrade.id}`)).text, /Completed after 1 h/);
   assert.equal((await house.visit(`/incidents/${far.id}`)).status, 200);

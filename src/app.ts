@@ -166,10 +166,21 @@ function answerMissing(deps: Deps, c: Ctx, programs: Route[]): Response {
     if (allow === "") return c.json({ message: "There is nothing under this path." }, 404);
     return c.json({ message: `This path takes ${allow}, and not ${c.req.method}.` }, 405, { allow });
   }
+  const meant = withoutSlash(deps, c);
+  if (meant) return c.redirect(meant, 301);
   const missing = deps.press.missing(c.get("host")?.name ?? "");
   if (!missing) return c.text("There is nothing here.\n", 404);
   const { body } = answerWith(missing, { ifNoneMatch: undefined, acceptEncoding: undefined });
   return c.body(new Uint8Array(body ?? []), 404, { "content-type": "text/html; charset=utf-8" });
+}
+
+/** A page's address with a slash too many, as it is typed and as some programs write it. */
+function withoutSlash(deps: Deps, c: Ctx): string | undefined {
+  const { method, path } = c.req;
+  if (method !== "GET" || path.length < 2 || !path.endsWith("/")) return undefined;
+  const meant = path.slice(0, -1);
+  // Only what is pressed for this host: no path can be made up that leads to another.
+  return deps.press.find(c.get("host")?.name ?? "", meant) && meant;
 }
 
 function answerError(deps: Deps, error: Error, c: Ctx): Response {
@@ -181,13 +192,24 @@ function answerError(deps: Deps, error: Error, c: Ctx): Response {
     return answerPage(deps, c, status, error.message);
   }
   if (isDiskFull(error)) {
-    const words = "The server's disk is full, so nothing was changed. Make room and send this again.";
+    const words = isOfTeam(c)
+      ? "The server's disk is full, so nothing was changed. Make room and send this again."
+      : apology;
     deps.log.error("request.disk_full", { method: c.req.method, path: routeOf(c) });
     return isProgram(c) ? c.json({ message: words }, 507) : answerPage(deps, c, 507, words);
   }
   deps.log.error("request.failed", { method: c.req.method, path: routeOf(c), error });
-  const words = "Something went wrong on our side. Nothing was changed; the log says what it was.";
+  const words = isOfTeam(c)
+    ? "Something went wrong on our side. Nothing was changed; the log says what it was."
+    : apology;
   return isProgram(c) ? c.json({ message: words }, 500) : answerPage(deps, c, 500, words);
+}
+
+/** To visitors, who know neither our disk nor our log. */
+const apology = "Something went wrong on our side, and nothing was changed. Try again in a few minutes.";
+
+function isOfTeam(c: Ctx): boolean {
+  return isProgram(c) || c.req.path.startsWith("/admin");
 }
 
 /** The error in the frame of the door it came from: the admin's for members, the page's for visitors. */

@@ -8,7 +8,8 @@ import type { Db } from "../db.ts";
 import { type ComponentStatus, statusChanges } from "../schema.ts";
 import { formatTime } from "./words.ts";
 
-export type Day = { label: string; worst: ComponentStatus | undefined; minutes: number };
+/** `lasting`: the trouble goes on, so that nobody may say yet how long it took. */
+export type Day = { label: string; worst: ComponentStatus | undefined; minutes: number; lasting: boolean };
 type Change = { componentId: string; oldStatus: ComponentStatus; newStatus: ComponentStatus; at: number };
 
 export const dayCount = 90;
@@ -65,10 +66,11 @@ export function drawDays(input: {
   let status = changes[0]?.oldStatus ?? component.status;
   let next = 0;
   return span.labels.map((label, index) => {
-    const until = Math.min(span.starts[index + 1] as number, now);
+    // What changes in this very moment has changed.
+    const until = Math.min(span.starts[index + 1] as number, now + 1);
     const quiet = status === "operational" && !((changes[next]?.at ?? Number.POSITIVE_INFINITY) < until);
-    if ((span.starts[index + 1] as number) <= begin) return { label, worst: undefined, minutes: 0 };
-    if (quiet) return { label, worst: "operational", minutes: 0 };
+    if ((span.starts[index + 1] as number) <= begin) return { label, worst: undefined, minutes: 0, lasting: false };
+    if (quiet) return { label, worst: "operational", minutes: 0, lasting: false };
     let at = span.starts[index] as number;
     let worst: ComponentStatus = status;
     let troubledMs = 0;
@@ -79,7 +81,8 @@ export function drawDays(input: {
       worst = worstOf([worst, status]);
     }
     if (status !== "operational") troubledMs += Math.max(0, until - at);
-    return { label, worst, minutes: Math.round(troubledMs / 60_000) };
+    const lasting = index === span.labels.length - 1 && status !== "operational";
+    return { label, worst, minutes: Math.round(troubledMs / 60_000), lasting };
   });
 }
 

@@ -1,16 +1,18 @@
 /** The front page: the state in one sentence, what is open, the parts, the last days. */
 import type { Component } from "../components/components.ts";
 import type { Db } from "../db.ts";
-import { listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
-import type { ComponentStatus, Impact } from "../schema.ts";
+import { beginningOf, listIncidents, type Story, takesPlaceAt, tellStories } from "../incidents/stories.ts";
+import type { ComponentStatus } from "../schema.ts";
 import { type Day, dateOf, dayCount, drawDays, lastDays, readChanges, type Span, startOfDay, worstOf } from "./days.ts";
 import { storyView } from "./incident.ts";
-import { type PageState, worstFirst } from "./state.ts";
+import { iconOf, type PageState, worstFirst } from "./state.ts";
 import { duration, formatTime, frame, moment, nameList, statusWords } from "./words.ts";
 
 const pastDays = 7;
 /** Of an open incident; the rest is on its own page. */
 const shownUpdates = 3;
+/** Names behind one status of an update; all of them are on the incident's page. */
+const mostNames = 6;
 /** Letters of several names in the headline: two or three of its lines on a phone. */
 const mostSaid = 48;
 
@@ -54,32 +56,29 @@ export function frontView(db: Db, state: PageState, now: number) {
   ].filter((group) => group.components.length > 0);
   const strips = groups.flatMap((group) => group.components.flatMap((component) => component.days ?? []));
   const { headline, also } = sentence(state);
+  const open = worstFirst(state.open);
+  const worst = open[0] ? `${open[0].name}.` : page.description;
   return {
     ...frame(page, origin),
     title: headline.replace(/\.$/, ""),
+    preview: { path: "/", description: [also, worst].filter(Boolean).join(" ") },
     headline,
     also,
     icon: iconFor(state),
     updated: moment(state.updatedAt, zone),
-    open: worstFirst(state.open).map((story) => {
-      const view = storyView(story, { zone, names });
+    open: open.map((story) => {
+      const view = storyView(story, { zone, names, mostNames });
       const { updates } = view;
       return { ...view, updates: updates.slice(0, shownUpdates), earlier: Math.max(0, updates.length - shownUpdates) };
     }),
     upcoming: state.upcoming.map((story) => storyView(story, { zone, names })),
     groups,
     legend: legendOf(strips, span),
+    today: span.dates.at(-1),
+    firstMonth: dateOf(Math.min(beginningOf(db, page.id) ?? now, now), zone).slice(0, 7),
     past: pastView(db, state, { now, names }),
   };
 }
-
-const iconOf: Record<Impact, ComponentStatus> = {
-  none: "operational",
-  minor: "degraded_performance",
-  major: "partial_outage",
-  critical: "major_outage",
-  maintenance: "under_maintenance",
-};
 
 /** Which status' icon stands beside the headline: no tick while a problem is open, nor where nothing is listed. */
 function iconFor(state: PageState): ComponentStatus | undefined {
@@ -134,7 +133,8 @@ function say(
 
 /**
  * The last 90 days as a skyline: quiet days are one low pattern, the worse a day the taller its bar, so that colour never
- * speaks alone. One path per status instead of a rectangle per day keeps twenty of them within the first kilobytes.
+ * speaks alone. Only the marked days are drawn one by one, each with its words; that keeps twenty strips within the first
+ * kilobytes.
  */
 function strip(days: Day[]) {
   const tall: Partial<Record<ComponentStatus, number>> = {
@@ -143,21 +143,17 @@ function strip(days: Day[]) {
     partial_outage: 19,
     major_outage: 24,
   };
-  const paths = new Map<string, string>();
-  days.forEach((day, index) => {
+  const bars = days.flatMap((day, index) => {
     const height = day.worst && tall[day.worst];
-    if (height)
-      paths.set(
-        day.worst as string,
-        `${paths.get(day.worst as string) ?? ""}M${index * 5} ${24 - height}h4v${height}h-4z`,
-      );
+    if (!height) return [];
+    return [{ kind: day.worst, d: `M${index * 5} ${24 - height}h4v${height}h-4z`, said: sayDay(day) }];
   });
   const known = days.findIndex((day) => day.worst !== undefined);
   const from = known < 0 ? days.length * 5 : known * 5;
   return {
     from,
     width: days.length * 5 - from,
-    paths: [...paths].map(([kind, d]) => ({ kind, d })),
+    bars,
     said: sayDays(days, known),
   };
 }
@@ -172,13 +168,16 @@ function sayDays(days: Day[], known: number): string {
   const maintenance = planned === 0 ? "" : `, and maintenance on ${count(planned)}`;
   const comma = maintenance === "" ? "" : ",";
   const said = [`${trouble}${maintenance}${known === 0 ? `${comma} in the last ${dayCount} days` : ""}.`];
-  const each = marked.map((day) => {
-    return `${day.label}: ${statusWords[day.worst as ComponentStatus].toLowerCase()}, ${duration(day.minutes * 60_000)}`;
-  });
-  if (each.length > 0) said.push(`${each.join("; ")}.`);
+  if (marked.length > 0) said.push(`${marked.map(sayDay).join("; ")}.`);
   const first = days[known];
   if (first && known > 0) said.push(`The history begins ${first === days.at(-1) ? "today" : `on ${first.label}`}.`);
   return said.join(" ");
+}
+
+function sayDay(day: Day): string {
+  const words = statusWords[day.worst as ComponentStatus].toLowerCase();
+  // The page is pressed when something changes: a number of minutes would stand still while the trouble goes on.
+  return `${day.label}: ${words}, ${day.lasting ? "not over yet" : duration(day.minutes * 60_000)}`;
 }
 
 /** What stands at the left of the strips: where every history is shorter than the strip, the day on which the longest begins. */
@@ -189,14 +188,19 @@ function legendOf(strips: { from: number }[], span: Span): { from: string } | un
   return { from: first >= dayCount - 1 ? "History since today" : `History since ${span.labels[first]}` };
 }
 
-/** The last days one by one, quiet ones too: a visitor sees that nothing is left out. */
+/**
+ * The last days one by one, quiet ones too: a visitor sees that nothing is left out. Of days before there was this page
+ * nobody may say that there was nothing to report.
+ */
 function pastView(db: Db, state: PageState, input: { now: number; names: Map<string, string> }) {
   const zone = state.page.timeZone;
   const { dates, starts } = lastDays(input.now, zone, pastDays);
   const list = listIncidents(db, { pageId: state.page.id, from: starts[0] as number, limit: 200 });
-  const begun = tellStories(db, list).filter((story) => story.status !== "scheduled");
-  const byDate = Map.groupBy(begun, (story: Story) => dateOf(takesPlaceAt(story), zone));
-  return dates.toReversed().map((date) => ({
+  const stories = tellStories(db, list).filter((story) => story.status !== "scheduled");
+  const byDate = Map.groupBy(stories, (story: Story) => dateOf(takesPlaceAt(story), zone));
+  const begun = dateOf(state.page.createdAt, zone);
+  const told = dates.filter((date) => date >= begun || byDate.has(date));
+  return told.toReversed().map((date) => ({
     date: formatTime(startOfDay(date, zone), zone, "weekday"),
     iso: date,
     stories: (byDate.get(date) ?? []).map((story) => storyView(story, { zone, names: input.names })),

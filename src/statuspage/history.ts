@@ -46,10 +46,12 @@ export function historyView(db: Db, input: { page: Page; origin: string; month: 
   const link = (text: string | undefined) => text && { path: `/history/${text}`, name: monthName(text) };
   return {
     ...frame(page, origin),
-    title: "History",
+    title: `History: ${monthName(month)}`,
+    preview: { path: `/history/${month}`, description: page.description },
     month: monthName(month),
     older: link(months[index + 1]),
     newer: link(months[index - 1]),
+    otherMonths: months.length > 1,
     days: [...byDate].map(([date, list]) => ({
       date: formatTime(startOfDay(date, zone), zone, "weekday"),
       iso: date,

@@ -3,11 +3,24 @@ import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import { type Story, takesPlaceAt } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
+import type { ComponentStatus } from "../schema.ts";
 import { firstWords, markdownToHtml } from "./markdown.ts";
-import { affectedView, duration, frame, impactWords, incidentWords, moment, nameList } from "./words.ts";
+import { iconOf } from "./state.ts";
+import {
+  affectedView,
+  duration,
+  formatTime,
+  frame,
+  impactWords,
+  incidentWords,
+  moment,
+  nameList,
+  plannedHours,
+  statusWords,
+} from "./words.ts";
 
-export function storyView(story: Story, context: { zone: string; names: Map<string, string> }) {
-  const { zone, names } = context;
+export function storyView(story: Story, context: { zone: string; names: Map<string, string>; mostNames?: number }) {
+  const { zone, names, mostNames = Number.POSITIVE_INFINITY } = context;
   const parts = story.componentIds.flatMap((id) => names.get(id) ?? []);
   const latest = story.updates[0];
   return {
@@ -20,7 +33,12 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
     statusWord: incidentWords[story.status],
     over: story.resolvedAt !== null,
     started: moment(story.startedAt, zone),
+    clock: { ...moment(takesPlaceAt(story), zone), text: formatTime(takesPlaceAt(story), zone, "clock") },
     scheduledFor: story.scheduledFor && moment(story.scheduledFor, zone),
+    planned:
+      story.scheduledFor && story.scheduledUntil
+        ? plannedHours(story.scheduledFor, story.scheduledUntil, zone)
+        : undefined,
     scheduledUntil: story.scheduledUntil && moment(story.scheduledUntil, zone),
     lasted: lasted(story),
     parts: nameList(parts, "components"),
@@ -35,8 +53,22 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
       at: moment(update.displayAt, zone),
       edited: update.updatedAt > update.createdAt,
       affected: affectedView(update.affected, names),
+      affectedByStatus: byStatus(affectedView(update.affected, names), mostNames),
     })),
   };
+}
+
+/** What an update says of its parts: those of one status together, since forty lines of one word tell nothing more. */
+function byStatus(affected: ReturnType<typeof affectedView>, most: number) {
+  return [...Map.groupBy(affected, (part) => part.status)].map(([status, parts]) => {
+    const said = parts.slice(0, most).map((part) => part.name);
+    const more = parts.length - said.length;
+    return {
+      status,
+      statusWord: statusWords[status],
+      names: `${said.join(", ")}${more > 0 ? ` and ${more} more` : ""}`,
+    };
+  });
 }
 
 /** Maintenance lasts from its first word of progress; one that was closed before its time didn't last at all. */
@@ -49,5 +81,22 @@ export function incidentView(db: Db, input: { page: Page; origin: string; story:
   const { page, origin, story } = input;
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const view = storyView(story, { zone: page.timeZone, names });
-  return { ...frame(page, origin), title: story.name, incident: view };
+  const latest = view.updates[0];
+  // What is over must not look as if it burned, in a tab and in the preview of a link as little as on the page.
+  const title = view.over ? `${view.statusWord}: ${story.name}` : story.name;
+  const description = latest ? `${latest.statusWord}, ${latest.at.text}: ${view.summary}` : page.description;
+  return {
+    ...frame(page, origin),
+    title,
+    description,
+    preview: { path: `/incidents/${story.id}`, description },
+    icon: iconFor(story),
+    incident: view,
+  };
+}
+
+/** No tick while it is open, also when it has no impact. */
+function iconFor(story: Story): ComponentStatus {
+  if (story.resolvedAt !== null) return "operational";
+  return story.impact === "none" ? "degraded_performance" : iconOf[story.impact];
 }

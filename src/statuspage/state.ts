@@ -53,6 +53,14 @@ const impactOfStatus: Record<ComponentStatus, Impact> = {
   partial_outage: "major",
   major_outage: "critical",
 };
+/** Which status' icon stands for an impact. */
+export const iconOf: Record<Impact, ComponentStatus> = {
+  none: "operational",
+  minor: "degraded_performance",
+  major: "partial_outage",
+  critical: "major_outage",
+  maintenance: "under_maintenance",
+};
 const order: Impact[] = ["none", "maintenance", "minor", "major", "critical"];
 
 /** The worst of the components' statuses now; an open incident with an impact set by hand counts too. */

@@ -42,6 +42,15 @@ export const timeForms = {
     minute: "2-digit",
     timeZoneName: "short",
   },
+  planned: {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZoneName: "short",
+  },
   clock: { hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
   weekday: { weekday: "long", day: "numeric", month: "long" },
   day: { day: "numeric", month: "short" },
@@ -52,13 +61,27 @@ const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** Making a formatter costs far more than using one, so each zone's are kept. */
 export function formatTime(at: number, zone: string, form: keyof typeof timeForms): string {
-  const key = `${form} ${zone}`;
-  let format = formats.get(key);
-  if (!format) {
-    format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...timeForms[form] });
-    formats.set(key, format);
+  const text = formatFor("en-GB", zone, form).format(at);
+  return text.replace(/GMT[+-][\d:]+$/, (offset) => zoneName(at, zone) ?? offset);
+}
+
+/** New York's GMT-5 is EST to whoever lives by it. English of a region knows the names of that region's zones alone. */
+function zoneName(at: number, zone: string): string | undefined {
+  for (const locale of ["en-US", "en-CA", "en-AU", "en-IN", "en-ZA"]) {
+    const parts = formatFor(locale, zone, "clock").formatToParts(at);
+    const name = parts.find((part) => part.type === "timeZoneName")?.value;
+    if (name && !name.startsWith("GMT")) return name;
   }
-  return format.format(at);
+  return undefined;
+}
+
+function formatFor(locale: string, zone: string, form: keyof typeof timeForms): Intl.DateTimeFormat {
+  const key = `${locale} ${form} ${zone}`;
+  const known = formats.get(key);
+  if (known) return known;
+  const format = new Intl.DateTimeFormat(locale, { timeZone: zone, ...timeForms[form] });
+  formats.set(key, format);
+  return format;
 }
 
 /** A moment as people read it, with its zone, and as machines do. */
@@ -66,6 +89,19 @@ export type Moment = { text: string; iso: string };
 
 export function moment(at: number, zone: string): Moment {
   return { text: formatTime(at, zone, "moment"), iso: new Date(at).toISOString() };
+}
+
+/** From when to when something is planned, with the day of the week; on one day its date and zone are said once. */
+export function plannedHours(from: number, until: number, zone: string): { from: Moment; until: Moment } {
+  const isOneDay = formatTime(from, zone, "moment").split(",")[0] === formatTime(until, zone, "moment").split(",")[0];
+  const said = (at: number, form: keyof typeof timeForms) => formatTime(at, zone, form).replace(/^(\w+),/, "$1");
+  const begin = moment(from, zone);
+  const end = moment(until, zone);
+  const zoneSaid = end.text.split(" ").at(-1) ?? "";
+  if (!isOneDay || !begin.text.endsWith(zoneSaid))
+    return { from: { ...begin, text: said(from, "planned") }, until: { ...end, text: said(until, "planned") } };
+  const beginWords = said(from, "planned").slice(0, -zoneSaid.length).trimEnd();
+  return { from: { ...begin, text: beginWords }, until: { ...end, text: said(until, "clock") } };
 }
 
 /** 45 min, 3 h 20 min, 2 days. */
@@ -102,7 +138,8 @@ export function frame(page: Page, origin: string) {
     pageName: page.name,
     description: page.description,
     supportUrl: page.supportUrl,
-    timeZone: page.timeZone.replace(/^Etc\/(?=UTC$)/, ""),
+    zone: page.timeZone,
+    timeZone: page.timeZone.replace(/^Etc\/(?=UTC$)/, "").replaceAll("_", " "),
     origin,
   };
 }

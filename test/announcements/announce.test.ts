@@ -164,8 +164,9 @@ test("the letter, the page and the API name the parts in the page's order, and t
   const inOrder = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name]) => name);
   assert.deepEqual(inOrder(letter.text, /^- (\w+): Partial outage$/gm), names);
   assert.deepEqual(inOrder(letter.html, /<li>(\w+): Partial outage<\/li>/g), names);
-  for (const path of ["/", `/incidents/${incident.id}`])
-    assert.deepEqual(inOrder((await house.visit(path)).text, /<span>(\w+): <span class="status">/g), names, path);
+  const onPage = async (path: string) => inOrder((await house.visit(path)).text, /<bdi>([^<]+)<\/bdi>: <span/g);
+  assert.deepEqual(await onPage(`/incidents/${incident.id}`), [names.join(", ")]);
+  assert.deepEqual(await onPage("/"), [`${names.slice(0, 6).join(", ")} and 2 more`]);
   const { incidents } = (await house.visit("/api/v2/summary.json")).json();
   assert.deepEqual(
     incidents[0].incident_updates[0].affected_components.map((row: { name: string }) => row.name),

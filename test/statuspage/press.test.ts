@@ -36,7 +36,7 @@ test("the headline names what is broken, and the change is there at the next req
   assert.match(front, /<h1>Checkout is down\.<\/h1>/);
   assert.match(front, /Search is degraded\./);
   assert.match(front, /<title>Checkout is down – Acme<\/title>/);
-  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1>Payments fail<\/h1>/);
+  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1><bdi>Payments fail<\/bdi><\/h1>/);
   const now = house.deps.clock.now();
   postUpdate(house.deps.db, {
     pageId: house.page.id,
@@ -72,7 +72,7 @@ test("maintenance stands in the history once it began, on the day it was planned
     scheduledUntil: monday + 41 * day,
   });
   const dayIn = (text: string, name: string) =>
-    [...text.matchAll(/<section class="day">.*?<\/section>/gs)].find(([section]) => section.includes(`>${name}<`))?.[0];
+    [...text.matchAll(/<section class="day".*?<\/section>/gs)].find(([section]) => section.includes(`>${name}<`))?.[0];
   const before = (await house.visit("/history")).text;
   assert.match(before, /Nothing to report in this month\./);
   assert.doesNotMatch(before, /href="\/history\/2026-12"/);
@@ -97,10 +97,124 @@ test("maintenance stands in the history once it began, on the day it was planned
   post("completed");
   for (const path of ["/", "/history"]) {
     const said = dayIn((await house.visit(path)).text, "Upgrade") ?? "";
-    assert.match(said, /datetime="2026-11-26".*Completed after 1 h/s, path);
+    assert.match(said, /datetime="2026-11-26".*>10:00 CET<\/time> · Completed after 1 h/s, path);
   }
   assert.match((await house.visit(`/incidents/${upgrade.id}`)).text, /Completed after 1 h/);
   assert.equal((await house.visit(`/incidents/${far.id}`)).status, 200);
+  await house.close();
+});
+
+test("a shared link shows what is the matter now, in its title, its words and its icon", async () => {
+  const house = await openTestHouse();
+  const read = async (path: string) => {
+    const { text } = await house.visit(path);
+    const meta = (name: string) => new RegExp(`<meta property="og:${name}" content="([^"]*)">`).exec(text)?.[1];
+    return {
+      tab: /<title>(.*?)<\/title>/.exec(text)?.[1],
+      title: meta("title"),
+      description: meta("description"),
+      url: meta("url"),
+      icon: /<link rel="icon" href="([^"]*)">/.exec(text)?.[1],
+      text,
+    };
+  };
+  const well = await read("/");
+  assert.equal(well.title, "All systems are operational");
+  const outage = { name: "Payments fail", body: "One in **three** fails.", components: {} };
+  const incident = open(house, { ...outage, components: { [house.parts.Checkout]: "partial_outage" } });
+  const front = await read("/");
+  assert.deepEqual([front.title, front.description], ["Checkout is partly down", "Payments fail."]);
+  assert.equal(front.url, `https://${host}/`);
+  const during = await read(`/incidents/${incident.id}`);
+  assert.equal(during.title, "Payments fail");
+  assert.equal(during.description, "Investigating, 23 Nov 2026, 10:00 CET: One in three fails.");
+  assert.match(during.text, /<meta name="description" content="Investigating, /);
+  assert.equal(during.url, `https://${host}/incidents/${incident.id}`);
+  assert.equal(during.icon, front.icon);
+  postUpdate(house.deps.db, {
+    pageId: house.page.id,
+    incidentId: incident.id,
+    status: "resolved",
+    body: "Mended.",
+    components: { [house.parts.Checkout]: "operational" },
+    notify: false,
+    burstFactor: 5,
+    now: house.deps.clock.now(),
+    by,
+  });
+  house.deps.press.press(house.page.id, incident.id);
+  const after = await read(`/incidents/${incident.id}`);
+  assert.equal(after.tab, "Resolved: Payments fail – Acme");
+  assert.equal(after.icon, well.icon);
+  assert.match(after.text, /<article class="incident whole over">/);
+  assert.equal((await read("/history")).tab, "History: November 2026 – Acme");
+  await house.close();
+});
+
+test("parts of one status stand together, and a long list waits on the incident's own page", async () => {
+  const house = await openTestHouse();
+  const { createComponent } = await import("../../src/components/components.ts");
+  const common = { pageId: house.page.id, now: monday, by };
+  const ids = Array.from({ length: 9 }, (_, index) =>
+    createComponent(house.deps.db, { ...common, name: `Node ${index}` }),
+  ).map(({ id }) => id);
+  const components = Object.fromEntries(ids.map((id) => [id, "major_outage" as const]));
+  const incident = open(house, { name: "Fire", components: { ...components, [house.parts.API]: "partial_outage" } });
+  const affected = async (path: string) => {
+    const line = /<p class="affected">(.*)<\/p>/.exec((await house.visit(path)).text)?.[1] ?? "";
+    return line.replaceAll(/<\/span><\/span>/g, "; ").replaceAll(/<[^>]+>/g, "");
+  };
+  assert.equal(
+    await affected("/"),
+    "API: Partial outage; Node 0, Node 1, Node 2, Node 3, Node 4, Node 5 and 3 more: Major outage; ",
+  );
+  assert.match(await affected(`/incidents/${incident.id}`), /Node 5, Node 6, Node 7, Node 8: Major outage; $/);
+  await house.close();
+});
+
+test("words that run from right to left keep their own order in a page that doesn't", async () => {
+  const house = await openTestHouse();
+  const incident = open(house, { name: "تعطل الدفع", body: "نعمل على ذلك.", components: {} });
+  for (const path of ["/", `/incidents/${incident.id}`])
+    assert.match((await house.visit(path)).text, /<div class="prose" dir="auto"><p>نعمل على ذلك\.<\/p>/, path);
+  assert.match((await house.visit("/")).text, /<a href="[^"]+" dir="auto">تعطل الدفع<\/a>/);
+  assert.match((await house.visit(`/incidents/${incident.id}`)).text, /<h1><bdi>تعطل الدفع<\/bdi><\/h1>/);
+  await house.close();
+});
+
+test("a slash too many leads to the page that was meant, and nowhere else", async () => {
+  const house = await openTestHouse();
+  const incident = open(house, { name: "Outage", components: {} });
+  for (const path of ["/history", "/subscribe", `/incidents/${incident.id}`]) {
+    const { status, headers } = await house.visit(`${path}/`);
+    assert.deepEqual([status, headers.location], [301, path]);
+  }
+  for (const path of ["/nothing/", "//example.com/", "/history//"])
+    assert.equal((await house.visit(path)).status, 404, path);
+  await house.close();
+});
+
+test("a visitor is told of our failure in words that are meant for visitors", async () => {
+  const house = await openTestHouse();
+  house.deps.db.$client.exec("PRAGMA foreign_keys = OFF; DROP TABLE subscribers");
+  const body = "email=ann%40example.com&parts=all";
+  const headers = { "content-type": "application/x-www-form-urlencoded", origin: `https://${host}` };
+  const { status, text } = await house.visit("/subscribe", { method: "POST", headers, body });
+  assert.equal(status, 500);
+  assert.match(text, /Something went wrong on our side, and nothing was changed\. Try again in a few minutes\./);
+  assert.doesNotMatch(text, /Times are in/);
+  await house.close();
+});
+
+test("days before there was this page aren't said to have been quiet", async () => {
+  const house = await openTestHouse();
+  const days = async () => (await house.visit("/")).text.match(/<section class="day"/g)?.length;
+  assert.equal(await days(), 1);
+  open(house, { name: "Moved over", components: {}, startedAt: monday - 3 * 24 * hour });
+  assert.equal(await days(), 2);
+  house.pass(9 * 24 * hour);
+  house.deps.press.pressAll();
+  assert.equal(await days(), 7);
   await house.close();
 });
 
@@ -110,8 +224,8 @@ test("what is planned and what is past are summed up in words without marks", as
   const planned = { kind: "maintenance" as const, scheduledFor: monday + hour, scheduledUntil: monday + 2 * hour };
   open(house, { ...planned, name: "Upgrade", body, components: {} });
   open(house, { name: "Trouble", status: "resolved", body, components: {} });
-  assert.equal((await house.visit("/")).text.split("<p>One of: this; that</p>").length, 3);
-  assert.match((await house.visit("/history")).text, /<p>One of: this; that<\/p>/);
+  assert.equal((await house.visit("/")).text.split('<p dir="auto">One of: this; that</p>').length, 3);
+  assert.match((await house.visit("/history")).text, /<p dir="auto">One of: this; that<\/p>/);
   await house.close();
 });
 

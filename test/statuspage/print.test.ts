@@ -24,5 +24,8 @@ test("on paper no group of components is folded", { skip: needs("chromium"), tim
   assert.equal(await isSeen(), false);
   await page.emulateMedia({ media: "print" });
   assert.equal(await isSeen(), true);
+  await page.emulateMedia({ media: "print", colorScheme: "dark" });
+  const ink = await page.evaluate("getComputedStyle(document.body).color");
+  assert.equal(ink, "oklch(0.22 0.01 265)", "dark ink on white paper, whatever the screen's colours");
   await house.close();
 });

@@ -63,3 +63,32 @@ test("maintenance is no trouble, in what is said of the days", async () => {
   );
   await house.close();
 });
+
+test("trouble that goes on is said to go on, since its minutes would be old at once", async () => {
+  const house = await openTestHouse();
+  const { db, press, clock } = house.deps;
+  const components = { [house.parts.API]: "partial_outage" as const };
+  const common = { pageId: house.page.id, notify: false, burstFactor: 5, now: clock.now(), by };
+  openIncident(db, { ...common, name: "Outage", body: "Words.", components });
+  press.pressAll();
+  assert.match((await house.visit("/")).text, /"Trouble on 1 day\. 23 Nov: partial outage, not over yet\./);
+  house.pass(day);
+  press.pressAll();
+  assert.match((await house.visit("/")).text, /23 Nov: partial outage, \d+ h; 24 Nov: partial outage, not over yet\./);
+  await house.close();
+});
+
+test("each marked day says what it was under the pointer, and without a script as well", async () => {
+  const house = await openTestHouse();
+  const { db, press, clock } = house.deps;
+  const components = { [house.parts.API]: "major_outage" as const };
+  const common = { pageId: house.page.id, notify: false, burstFactor: 5, now: clock.now(), by };
+  openIncident(db, { ...common, name: "Outage", body: "Words.", components });
+  press.pressAll();
+  assert.match(
+    (await house.visit("/")).text,
+    /<path class="major_outage" d="M445 0h4v24h-4z"><title>23 Nov: major outage, not over yet<\/title><\/path>/,
+  );
+  assert.match((await house.visit("/history")).text, /<section class="day" id="2026-11-23">/);
+  await house.close();
+});

@@ -1,5 +1,5 @@
 /** Chromium as visitors have it; every console error and every refusal of the content security policy is kept. */
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { findProgram } from "./need.ts";
 
 export async function openBrowser(more: { args?: string[]; env?: Record<string, string> } = {}): Promise<Browser> {
@@ -24,8 +24,13 @@ export async function openBrowser(more: { args?: string[]; env?: Record<string, 
 
 export type Watched = { page: Page; complaints: string[] };
 
-export async function openPage(browser: Browser, javaScriptEnabled: boolean, width = 1280): Promise<Watched> {
-  const context = await browser.newContext({ javaScriptEnabled, viewport: { width, height: 900 } });
+export async function openPage(
+  browser: Browser,
+  javaScriptEnabled: boolean,
+  width = 1280,
+  options: BrowserContextOptions = {},
+): Promise<Watched> {
+  const context = await browser.newContext({ javaScriptEnabled, viewport: { width, height: 900 }, ...options });
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on("console", (message) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eq, sql } from "drizzle-orm";
 import { countAudience, createExpander, decideHeld, outcomeOf } from "../../src/announcements/announcements.ts";
+import { createLetters } from "../../src/announcements/letters.ts";
 import { createComponent } from "../../src/components/components.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
@@ -191,5 +192,32 @@ test("the letters about one incident make a thread, and those about another one 
   }
   const ids = letters.map((letter) => letter.headers.get("message-id"));
   assert.equal(new Set([...ids, ...letters.map((letter) => letter.headers.get("references"))]).size, 8);
+  await house.close();
+});
+
+test("a letter put off gives way to a newer one about the same incident only when its reader gets that one", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  for (let index = 0; index < 60; index++) add(house, `s${index}@example.com`);
+  const { incident } = open(house, {}, true, 1);
+  await house.settle();
+  const first = db.select().from(deliveries).get();
+  assert.ok(first);
+  const again = () => {
+    const { id, pageId, announcementId, subscriberSeq, createdAt } = first;
+    const waiting = { id, pageId, kind: "update" as const, attempts: 1, createdAt, address: undefined };
+    const letters = createLetters(house.deps);
+    const named = { announcementId: announcementId ?? undefined, subscriberSeq: subscriberSeq ?? undefined };
+    return letters({ ...waiting, ...named }).outcome;
+  };
+  const common = { pageId: house.page.id, incidentId: incident.id, components: {}, notify: true, burstFactor: 1, by };
+  postUpdate(db, { ...common, body: "More.", now: clock.now() });
+  await house.settle();
+  const held = db.select().from(announcements).where(eq(announcements.state, "held")).get();
+  assert.ok(held);
+  assert.equal(again(), "send", "the newer one is held, and may be dropped");
+  decideHeld(db, { pageId: house.page.id, id: held.id, decision: "send", now: clock.now(), by });
+  await house.settle();
+  assert.equal(again(), "superseded");
   await house.close();
 });

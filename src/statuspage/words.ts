@@ -43,6 +43,7 @@ export const timeForms = {
     timeZoneName: "short",
   },
   clock: { hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
+  date: { weekday: "short", day: "numeric", month: "short", year: "numeric" },
   weekday: { weekday: "long", day: "numeric", month: "long" },
   day: { day: "numeric", month: "short" },
   month: { month: "long", year: "numeric" },
@@ -66,6 +67,15 @@ export type Moment = { text: string; iso: string };
 
 export function moment(at: number, zone: string): Moment {
   return { text: formatTime(at, zone, "moment"), iso: new Date(at).toISOString() };
+}
+
+/** From when until when, the day said once where it is the same, and so the zone. */
+export function span(from: number, until: number, zone: string): string {
+  const [firstDay, lastDay] = [from, until].map((at) => formatTime(at, zone, "date"));
+  const [begins = "", ends = ""] = [from, until].map((at) => formatTime(at, zone, "clock"));
+  if (firstDay !== lastDay) return `${firstDay}, ${begins} to ${lastDay}, ${ends}`;
+  const isSameZone = begins.slice(begins.indexOf(" ")) === ends.slice(ends.indexOf(" "));
+  return `${firstDay}, ${isSameZone ? begins.slice(0, begins.indexOf(" ")) : begins} to ${ends}`;
 }
 
 /** 45 min, 3 h 20 min, 2 days. */

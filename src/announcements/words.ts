@@ -1,8 +1,10 @@
 /** The words of a letter about an update; the same for the preview that a publisher sees before sending. */
 import type { Component } from "../components/components.ts";
+import type { Story } from "../incidents/stories.ts";
 import type { Page } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
 import { type ComponentStatus, componentStatuses, type IncidentStatus } from "../schema.ts";
+import { lasted } from "../statuspage/incident.ts";
 import { firstWords, markdownToHtml, markdownToText } from "../statuspage/markdown.ts";
 import { incidentWords, moment, nameList, span, statusWords } from "../statuspage/words.ts";
 
@@ -22,13 +24,7 @@ export type LetterInput = {
   page: Page;
   origin: string;
   components: Component[];
-  incident: {
-    id: string;
-    name: string;
-    componentIds: string[];
-    scheduledFor: number | null;
-    scheduledUntil: number | null;
-  };
+  incident: Story;
   update: {
     status: IncidentStatus;
     body: string;
@@ -57,6 +53,7 @@ export function updateWords(render: Render, input: LetterInput): WrittenLetter {
     at: moment(update.displayAt, page.timeZone),
     ahead,
     planned,
+    lasted: update.status === incident.status ? lasted(incident) : "",
     // What mail programs show beside the subject, which said the rest already.
     preview: ahead ? `${planned}. ${first}` : first,
     colour: colourOf(update.status, concerned),

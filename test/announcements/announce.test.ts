@@ -295,3 +295,20 @@ test("a letter about what is planned says for when, with the day of the week, an
   assert.match(second.text, /^Scheduled for Sun, 29 Nov 2026, 23:30 CET to Mon, 30 Nov 2026, 00:30 CET$/m);
   await house.close();
 });
+
+test("the letter that says that it is over says how long it took, and no other does", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  add(house, "reader@example.com");
+  const { incident } = open(house, { [house.parts.API]: "major_outage" });
+  await house.settle();
+  assert.match((await openLetter(house)).text, /^Investigating – 23 Nov 2026, 10:00 CET$/m);
+  house.pass(140 * 60_000);
+  const common = { pageId: house.page.id, incidentId: incident.id, components: {}, notify: true, burstFactor: 5, by };
+  postUpdate(db, { ...common, status: "resolved", body: "Over.", now: clock.now() });
+  await house.settle();
+  const { text, html } = await openLetter(house);
+  assert.match(text, /^Resolved – 23 Nov 2026, 12:20 CET, after 2 h 20 min$/m);
+  assert.match(html, /12:20 CET, after 2 h 20 min/);
+  await house.close();
+});

@@ -70,7 +70,8 @@ export function createMailer(input: {
 }): Mailer {
   const { db, keys, config, clock, log } = input;
   const pace = createPace(() => performance.now());
-  const inFlight = new Set<number>();
+  /** Each with the connections that it goes over: a new mail server doesn't wait for the one before it. */
+  const inFlight = new Map<number, Pool>();
   /** Whoever has a letter under way. */
   const served = new Set<number>();
   let ready: ClaimedDelivery[] = [];
@@ -125,7 +126,12 @@ export function createMailer(input: {
    * What is under way and what came back without being on record are together no more than the connections, so that a
    * crash repeats no more than that. Half of them share a commit, because it costs more than a letter.
    */
-  const mayGo = (pool: Pool | undefined): boolean => !pool || inFlight.size + recorder.waiting() < mostAtOnce(pool);
+  const mayGo = (pool: Pool | undefined): boolean => {
+    if (!pool) return true;
+    let going = recorder.waiting();
+    for (const over of inFlight.values()) if (over === pool) going += 1;
+    return going < mostAtOnce(pool);
+  };
 
   const recordWhatCame = () => {
     const pool = road?.pool;
@@ -211,7 +217,7 @@ export function createMailer(input: {
       recorder.note({ id, outcome: "kept", letter: message.toString("latin1") });
       return;
     }
-    inFlight.add(id);
+    inFlight.set(id, pool);
     if (delivery.subscriberSeq !== undefined) served.add(delivery.subscriberSeq);
     pool.send(envelope, message).then(
       (result) => finish(delivery, pool, result),
@@ -326,7 +332,7 @@ export function createMailer(input: {
       const deadline = performance.now() + stopMs;
       road?.pool?.close();
       while (inFlight.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
-      recorder.giveBack([...inFlight]);
+      recorder.giveBack([...inFlight.keys()]);
       recorder.write();
       gone = true;
       recorder.stop();

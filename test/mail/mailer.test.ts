@@ -149,6 +149,38 @@ describe("The mailer", () => {
     });
   });
 
+  it("goes to another mail server at once, although the one before it answers nothing", async (t) => {
+    let answer = () => {};
+    const answered = new Promise<undefined>((resolve) => {
+      answer = () => resolve(undefined);
+    });
+    let asked = 0;
+    const mute = await startMailServer(t, {
+      onRecipient: () => {
+        asked += 1;
+        return answered;
+      },
+    });
+    const other = await startMailServer(t);
+    const house = openMailHouse(t);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${mute.port}`);
+    house.set("mail.connections", "2");
+    house.queue(...many(12));
+    const mailer = house.open();
+    const idle = mailer.idle();
+    const until = async (done: () => boolean) => {
+      for (let tries = 0; tries < 200 && !done(); tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    await until(() => asked === 2);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${other.port}`);
+    mailer.wake();
+    await until(() => other.received.length === 10);
+    assert.equal(other.received.length, 10);
+    answer();
+    await idle;
+    assert.equal(mute.received.length, 2);
+  });
+
   it("goes on with fewer connections where the server takes no more", async (t) => {
     let open = 0;
     const server = await startMailServer(t, {

@@ -25,6 +25,7 @@ import { pageApi } from "./pages/api.ts";
 import { listHosts, listPages } from "./pages/pages.ts";
 import { htmlHeaders } from "./statuspage/press.ts";
 import { answerWith } from "./statuspage/public.ts";
+import { frame } from "./statuspage/words.ts";
 import { subscriberAdmin } from "./subscribers/admin.ts";
 import { subscriberApi } from "./subscribers/api.ts";
 import { subscriberPublic } from "./subscribers/public.ts";
@@ -219,8 +220,7 @@ function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: s
   const view = {
     title: "That didn’t work",
     message,
-    pageName: c.get("page").name,
-    origin: c.get("host").origin,
+    ...frame(c.get("page"), c.get("host").origin),
     assets: { candor: deps.press.assetPath("candor"), admin: deps.press.assetPath("admin") },
     bare: true,
     // Whoever's session ended while they wrote must not lose the words. They are shown to their sender alone.

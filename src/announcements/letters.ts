@@ -2,7 +2,7 @@
  * The letters: what each delivery says, and to whom. A letter about an update is composed once and shared by all its
  * readers; whether its reader still wants it is asked right before it leaves.
  */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, sql } from "drizzle-orm";
 import type { Clock } from "../clock.ts";
 import { listComponents } from "../components/components.ts";
 import type { Config } from "../config.ts";
@@ -58,7 +58,7 @@ export function createLetters(room: Room): LetterSource {
     const letter = composed(announcementId);
     if (!letter) return incidentGone;
     const { form, incidentId, from, origin } = letter;
-    if (delivery.attempts > 0 && hasNewer(db, { incidentId, announcementId })) {
+    if (delivery.attempts > 0 && getsNewer(db, { incidentId, announcementId, seq })) {
       return { outcome: "superseded", reason: "A newer update of the same incident is on its way." };
     }
     const to = unseal(keys, { column: "subscribers.address", row: reader.id }, reader.address);
@@ -226,12 +226,24 @@ function domainOf(address: string): string {
   return address.slice(address.lastIndexOf("@") + 1);
 }
 
-function hasNewer(db: Db, input: { incidentId: string; announcementId: number }): boolean {
-  const newest = db
-    .select({ id: announcements.id })
-    .from(announcements)
-    .innerJoin(incidentUpdates, eq(incidentUpdates.id, announcements.updateId))
-    .where(eq(incidentUpdates.incidentId, input.incidentId))
-    .all();
-  return newest.some((row) => row.id > input.announcementId);
+/** One that is held, was dropped or doesn't concern the reader doesn't count: this letter is then the best they get. */
+function getsNewer(db: Db, input: { incidentId: string; announcementId: number; seq: number }): boolean {
+  const newer = db
+    .select({ id: deliveries.id })
+    .from(incidentUpdates)
+    .innerJoin(announcements, eq(announcements.updateId, incidentUpdates.id))
+    .innerJoin(
+      deliveries,
+      and(eq(deliveries.announcementId, announcements.id), eq(deliveries.subscriberSeq, input.seq)),
+    )
+    .where(
+      and(
+        eq(incidentUpdates.incidentId, input.incidentId),
+        gt(announcements.id, input.announcementId),
+        inArray(deliveries.state, ["queued", "leased", "deferred", "sent", "kept"]),
+      ),
+    )
+    .limit(1)
+    .get();
+  return newer !== undefined;
 }

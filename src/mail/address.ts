@@ -1,7 +1,11 @@
+import { domainToASCII } from "node:url";
 import { UserError } from "../errors.ts";
 
 const atom = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 const localPart = new RegExp(`^${atom}(?:\\.${atom})*$`);
+const otherLetter = /(?![A-Za-z])\p{L}/u;
+/** Whatever else it is given, domainToASCII cuts, decodes or leaves out. */
+const domainOfLetters = /^[\p{L}\p{M}\p{N}.。-]+$/u;
 const label = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
 
 /**
@@ -23,11 +27,27 @@ export function parseAddress(text: string): string | undefined {
   return `${local}@${domain}`;
 }
 
-/** @throws UserError at `field` when it isn't an address that mail can be sent to */
+/**
+ * A domain in another script is taken in the form that mail servers know (RFC 5891). A name before the @ has no such
+ * form: it would need a server that speaks SMTPUTF8 at every step (RFC 6531), and few do.
+ *
+ * @throws UserError at `field` when it isn't an address that mail can be sent to
+ */
 export function requireAddress(text: string, field = "email"): string {
-  const address = parseAddress(text.trim());
-  if (!address) throw new UserError("invalid", "Give an e-mail address like name@example.com.", { field });
-  return address;
+  const typed = text.trim();
+  const at = typed.lastIndexOf("@");
+  const [local, domain] = [typed.slice(0, Math.max(0, at)), typed.slice(at + 1)];
+  const known = otherLetter.test(domain) && domainOfLetters.test(domain) ? domainToASCII(domain) : domain;
+  const address = parseAddress(`${local}@${known}`);
+  if (address) return address;
+  const other = otherLetter.exec(local)?.[0];
+  throw new UserError(
+    "invalid",
+    other
+      ? `No letter can be sent to an address with “${other}” before the @. Give another one.`
+      : "Give an e-mail address like name@example.com.",
+    { field },
+  );
 }
 
 /** What the blind index is taken of: letter case never makes two subscribers of one person. */

@@ -133,7 +133,9 @@ function buildHeads(source: LetterText): { head: string; textHead: string; htmlH
   const kept = lines.filter((line) => !/^message-id:/i.test(line));
   const listId = source.listId === undefined ? [] : [`List-Id: <${source.listId}>`];
   const threading = thread === undefined ? [] : [`In-Reply-To: ${thread}`, `References: ${thread}`];
-  const head = ["Auto-Submitted: auto-generated", ...listId, ...threading, ...kept].join("\r\n");
+  // RFC 3834; Exchange answers that it is out of office unless it is told in its own words.
+  const automatic = ["Auto-Submitted: auto-generated", "X-Auto-Response-Suppress: OOF, AutoReply"];
+  const head = [...automatic, ...listId, ...threading, ...kept].join("\r\n");
   return { head, textHead: textPart.buildHeaders(), htmlHead: htmlPart.buildHeaders(), boundary: root.boundary };
 }
 

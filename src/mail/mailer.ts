@@ -1,6 +1,7 @@
 /**
- * Takes letters from the queue to the mail server. It promises: at least once, in the order of the queue, no more at a
- * time than mail.connections, no faster than mail.letters_per_second, and never more than a few milliseconds of the event
+ * Takes letters from the queue to the mail server. It promises: at least once, in the order of the queue, to one reader
+ * one at a time (else a server that lets one address wait would hold every connection, and letters about several
+ * incidents would arrive in any order), no more at a time than mail.connections, no faster than mail.letters_per_second, and never more than a few milliseconds of the event
  * loop at once. While the mail server can't be had nothing is lost or counted: everything waits and is tried again.
  */
 import type { Clock } from "../clock.ts";
@@ -46,6 +47,8 @@ export type Mailer = {
 };
 
 const claimSize = 50;
+/** Leased letters that wait for their reader's turn; beyond these no more are leased. */
+const mostReady = 1000;
 const sliceMs = 2;
 const pauseMs = [5_000, 10_000, 30_000, 60_000, 300_000];
 const narrowMs = 60_000;
@@ -67,7 +70,10 @@ export function createMailer(input: {
 }): Mailer {
   const { db, keys, config, clock, log } = input;
   const pace = createPace(() => performance.now());
-  const inFlight = new Set<number>();
+  /** Each with the connections that it goes over: a new mail server doesn't wait for the one before it. */
+  const inFlight = new Map<number, Pool>();
+  /** Whoever has a letter under way. */
+  const served = new Set<number>();
   let ready: ClaimedDelivery[] = [];
   let road: { key: string; pool: Pool | undefined } | undefined;
   let failures = 0;
@@ -108,7 +114,8 @@ export function createMailer(input: {
       if (!troubled && recorder.waiting() > 0) recordWhatCame();
       if (!troubled && !isPaused()) sendWhatMayGo();
       if (inFlight.size === 0 && ready.length === 0) recorder.write();
-      if (dry && !pause && ready.length === 0 && inFlight.size === 0 && !troubled) sleepUntilDue();
+      // Also while a letter is under way: its server may keep it waiting when others are due.
+      if (dry && !pause && !troubled && placeOfNext() < 0) sleepUntilDue();
     } catch (error) {
       trouble(error);
     }
@@ -119,7 +126,12 @@ export function createMailer(input: {
    * What is under way and what came back without being on record are together no more than the connections, so that a
    * crash repeats no more than that. Half of them share a commit, because it costs more than a letter.
    */
-  const mayGo = (pool: Pool | undefined): boolean => !pool || inFlight.size + recorder.waiting() < mostAtOnce(pool);
+  const mayGo = (pool: Pool | undefined): boolean => {
+    if (!pool) return true;
+    let going = recorder.waiting();
+    for (const over of inFlight.values()) if (over === pool) going += 1;
+    return going < mostAtOnce(pool);
+  };
 
   const recordWhatCame = () => {
     const pool = road?.pool;
@@ -145,20 +157,26 @@ export function createMailer(input: {
     const until = performance.now() + sliceMs;
     const rate = config.number("mail.letters_per_second");
     while (!pause && !troubled && mayGo(pool)) {
-      if (ready.length === 0) {
-        if (dry) return;
-        ready = claimDeliveries(db, { now: clock.now(), limit: claimSize });
-        dry = ready.length < claimSize;
+      const place = placeOfNext();
+      if (place < 0) {
+        if (dry || ready.length >= mostReady) return;
+        const claimed = claimDeliveries(db, { now: clock.now(), limit: claimSize });
+        ready.push(...claimed);
+        dry = claimed.length < claimSize;
         // A claim is work enough for one turn.
-        return ready.length === 0 ? undefined : again();
+        return claimed.length === 0 ? undefined : again();
       }
       const wait = pool ? pace.take(rate) : 0;
       if (wait > 0) return sleep(Math.max(wait, shortestSleepMs), true);
-      const delivery = ready.shift();
+      const [delivery] = ready.splice(place, 1);
       if (delivery) begin(delivery, pool);
       if (performance.now() > until) return again();
     }
   };
+
+  /** Of the first letter whose reader has none under way; negative when there is none. */
+  const placeOfNext = (): number =>
+    ready.findIndex(({ subscriberSeq }) => subscriberSeq === undefined || !served.has(subscriberSeq));
 
   /** Doubles with the connections that stand: one letter tries whether the mail server is there at all. */
   const mostAtOnce = (pool: Pool): number => {
@@ -172,7 +190,7 @@ export function createMailer(input: {
     if (road?.key !== key) {
       road?.pool?.close();
       const relay = readRelay(config);
-      road = { key, pool: relay ? createPool(relay) : undefined };
+      road = { key, pool: relay ? createPool(relay, again) : undefined };
       narrow = undefined;
     }
     return road.pool;
@@ -199,7 +217,8 @@ export function createMailer(input: {
       recorder.note({ id, outcome: "kept", letter: message.toString("latin1") });
       return;
     }
-    inFlight.add(id);
+    inFlight.set(id, pool);
+    if (delivery.subscriberSeq !== undefined) served.add(delivery.subscriberSeq);
     pool.send(envelope, message).then(
       (result) => finish(delivery, pool, result),
       (error) => {
@@ -211,8 +230,9 @@ export function createMailer(input: {
 
   const finish = (delivery: ClaimedDelivery, pool: Pool, result: SendOutcome) => {
     if (gone) return;
-    const { id } = delivery;
+    const { id, subscriberSeq } = delivery;
     inFlight.delete(id);
+    if (subscriberSeq !== undefined) served.delete(subscriberSeq);
     if (result.outcome === "unreachable") {
       cannotReach(delivery, pool, result.reply);
     } else {
@@ -312,7 +332,7 @@ export function createMailer(input: {
       const deadline = performance.now() + stopMs;
       road?.pool?.close();
       while (inFlight.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
-      recorder.giveBack([...inFlight]);
+      recorder.giveBack([...inFlight.keys()]);
       recorder.write();
       gone = true;
       recorder.stop();

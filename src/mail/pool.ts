@@ -39,7 +39,8 @@ type Line = {
   onEnd: ((fault: SmtpFault) => void) | undefined;
 };
 
-export function createPool(relay: Relay): Pool {
+/** `onOpen` is called when one more connection stands, and so one more letter may be under way. */
+export function createPool(relay: Relay, onOpen = () => {}): Pool {
   const lines = new Set<Line>();
   const idle: Line[] = [];
   let closed = false;
@@ -70,6 +71,7 @@ export function createPool(relay: Relay): Pool {
     sweep ??= setInterval(() => {
       for (const waiting of [...idle]) if (performance.now() - waiting.idleSince > idleMs) quit(waiting);
     }, idleMs / 4).unref();
+    onOpen();
     return line;
   };
   const giveBack = (line: Line) => {

@@ -59,7 +59,7 @@ export function mailSentence(deps: Deps, pageId: string): string {
   const letters = waiting === 1 ? "1 letter waits" : `${waiting.toLocaleString("en")} letters wait`;
   if (paused) {
     const seconds = Math.max(1, Math.ceil(((retryAt ?? 0) - deps.clock.now()) / 1000));
-    return `The mail server can’t be had: ${letters}, and it is tried again in ${seconds} s. It said: ${paused}`;
+    return `The mail server can’t be had: ${letters}, and it is tried again in ${seconds} s. It said: “${paused}”.`;
   }
   return waiting === 0 ? "No letter waits." : `${letters} to be sent.`;
 }

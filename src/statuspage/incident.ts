@@ -72,7 +72,7 @@ function byStatus(affected: ReturnType<typeof affectedView>, most: number) {
 }
 
 /** Maintenance lasts from its first word of progress; one that was closed before its time didn't last at all. */
-function lasted(story: Story): string {
+export function lasted(story: Story): string {
   const begun = story.updates.findLast((update) => update.status === "in_progress")?.displayAt ?? takesPlaceAt(story);
   return story.resolvedAt && story.resolvedAt >= begun ? duration(story.resolvedAt - begun) : "";
 }

@@ -7,7 +7,7 @@ import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import { type Ctx, type Form, type Route, readForm, readText, seeOther } from "../http.ts";
 import { networkOf } from "../network.ts";
-import { frame, subscribeView } from "../statuspage/words.ts";
+import { duration, frame, subscribeView } from "../statuspage/words.ts";
 import { findByConfirmation, findByManageLink, manageToken } from "./links.ts";
 import {
   addressOf,
@@ -24,14 +24,17 @@ const hour = 3_600_000;
 
 export function subscriberPublic(deps: Deps): Route[] {
   const { db, keys, clock, config } = deps;
-  const page = (c: Ctx, template: string, view: object, status: 200 | 422 = 200) => {
+  const page = (c: Ctx, template: string, view: object, status: 200 | 422 | 429 = 200) => {
     const assets = { candor: deps.press.assetPath("candor") };
     return c.html(deps.render(template, { ...frame(c.get("page"), c.get("host").origin), assets, ...view }), status);
   };
-  const withChoices = (c: Ctx) => {
-    const { id } = c.get("page");
-    const state = { page: c.get("page"), origin: c.get("host").origin };
-    return subscribeView({ ...state, components: listComponents(db, id), groups: listGroups(db, id) });
+  /** A part that was chosen and then taken off the page stays a choice, or saving would lose it without a word. */
+  const withChoices = (c: Ctx, wish: Wish) => {
+    const all = listComponents(db, c.get("page").id, "with");
+    const state = { page: c.get("page"), origin: c.get("host").origin, groups: listGroups(db, c.get("page").id) };
+    const view = subscribeView({ ...state, components: all.filter((one) => one.archivedAt === null) });
+    const gone = all.filter((one) => one.archivedAt !== null && wish.componentIds.includes(one.id));
+    return { ...view, wholePage: wish.wholePage, choices: chosenIn(view.choices, gone, wish) };
   };
   const byToken = (c: Ctx) =>
     findByManageLink(db, { pageId: c.get("page").id, token: c.req.param("token") ?? "", keys });
@@ -42,13 +45,10 @@ export function subscriberPublic(deps: Deps): Route[] {
   const subscribe = async (c: Ctx) => {
     const form = await readForm(c);
     const most = config.number("subscribe.per_network_per_hour");
+    const allowance = `subscribe|${networkOf(c.env.peer)}`;
     const wish = wishFrom(form);
     try {
-      deps.limits.take(
-        `subscribe|${networkOf(c.env.peer)}`,
-        { most, perMs: hour },
-        "Too many subscriptions came from your network. Try again later.",
-      );
+      deps.limits.take(allowance, { most, perMs: hour }, "Too many subscriptions came from your network.");
       // A field that people don't see: who fills it in is a program, and learns nothing.
       if (form.one("website") === "") {
         requestSubscription(db, { pageId: c.get("page").id, address: form.one("email"), wish, keys, now: clock.now() });
@@ -57,14 +57,17 @@ export function subscriberPublic(deps: Deps): Route[] {
       }
       return seeOther(c, "/subscribe/sent");
     } catch (error) {
-      if (!(error instanceof UserError) || error.fault === "too_many") throw error;
-      const view = {
-        ...withChoices(c),
-        ...wishView(withChoices(c), wish),
-        email: form.one("email"),
-        error: errorView(error),
-      };
-      return page(c, "public/subscribe", view, 422);
+      if (!(error instanceof UserError)) throw error;
+      const view = { ...withChoices(c, wish), email: form.one("email"), error: errorView(error) };
+      const wait = error.retryAfterSeconds;
+      if (wait === undefined) {
+        // Nothing was asked for yet.
+        deps.limits.give(allowance);
+        return page(c, "public/subscribe", view, 422);
+      }
+      c.header("retry-after", String(wait));
+      const refusal = `${error.message} Try again in ${duration(wait * 1000)}.`;
+      return page(c, "public/subscribe", { ...view, error: { form: refusal } }, 429);
     }
   };
 
@@ -91,10 +94,8 @@ export function subscriberPublic(deps: Deps): Route[] {
   const showSubscription = (c: Ctx) => {
     const subscriber = byToken(c);
     if (subscriber.state === "unsubscribed") return seeOther(c, "/unsubscribed");
-    const choices = withChoices(c);
     return page(c, "public/subscription", {
-      ...choices,
-      ...wishView(choices, wishOf(db, subscriber)),
+      ...withChoices(c, wishOf(db, subscriber)),
       title: "Your subscription",
       address: addressOf(keys, subscriber),
       token: c.req.param("token"),
@@ -110,11 +111,9 @@ export function subscriberPublic(deps: Deps): Route[] {
       return seeOther(c, `/subscription/${c.req.param("token")}?saved`);
     } catch (error) {
       if (!(error instanceof UserError) || error.fault !== "invalid") throw error;
-      const choices = withChoices(c);
       const address = addressOf(keys, subscriber);
       const view = {
-        ...choices,
-        ...wishView(choices, wish),
+        ...withChoices(c, wish),
         title: "Your subscription",
         address,
         token: c.req.param("token"),
@@ -164,15 +163,14 @@ function wishFrom(form: Form): Wish {
   return { wholePage, componentIds: wholePage ? [] : componentIds };
 }
 
-function wishView(choices: ReturnType<typeof subscribeView>, wish: Wish) {
-  const chosen = new Set(wish.componentIds);
-  return {
-    wholePage: wish.wholePage,
-    choices: choices.choices.map((group) => ({
-      ...group,
-      components: group.components.map((component) => ({ ...component, chosen: chosen.has(component.id) })),
-    })),
-  };
+type Choices = ReturnType<typeof subscribeView>["choices"];
+
+function chosenIn(choices: Choices, gone: { id: string; name: string }[], wish: Wish): Choices {
+  const groups = gone.length === 0 ? choices : [...choices, { name: "No longer on this page", components: gone }];
+  return groups.map((group) => ({
+    ...group,
+    components: group.components.map(({ id, name }) => ({ id, name, chosen: wish.componentIds.includes(id) })),
+  }));
 }
 
 function errorView(error: UserError) {

@@ -10,7 +10,7 @@ import { claimDeliveries } from "../../src/mail/queue.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
 import { type House, openTestHouse } from "../support/house.ts";
-import { linksIn, readLetter } from "../support/letterbox.ts";
+import { linksIn, openLetter, readLetter } from "../support/letterbox.ts";
 
 const by = { kind: "system" as const };
 
@@ -145,6 +145,8 @@ test("the letter says the state and the part, reads as text, and leads to the in
   const manage = links.find((link) => link.startsWith("/subscription/")) as string;
   assert.match((await house.visit(manage)).text, /reader@example\.com/);
   assert.ok(letter.html.includes(`https://status.example.com${manage}`));
+  assert.match(letter.text, /\n-- \nYou asked Acme/, "mail programs fold what follows this line");
+  assert.match(letter.html, /overflow-wrap:anywhere/, "a long address in the words makes no phone scroll sideways");
   assert.doesNotMatch(letter.raw, /[^\r]\n/);
   for (const line of letter.raw.split("\r\n")) assert.ok(line.length <= 998);
   await house.close();
@@ -225,6 +227,122 @@ test("an update without words, as programs post it, leaves no hole in its letter
   await house.settle();
   const { text } = await readLetter(house, house.deps.db.select().from(deliveries).get()?.id as number);
   assert.doesNotMatch(text, /\n\n\n/);
-  assert.match(text, /Investigating.*\n\n- API: Major outage\n\nRead it/);
+  assert.match(text, /Investigating.*\n\nParts:\n- API: Major outage\n\nRead it/);
+  await house.close();
+});
+
+test("a letter put off gives way to a newer one about the same incident only when its reader gets that one", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  for (let index = 0; index < 60; index++) add(house, `s${index}@example.com`);
+  const { incident } = open(house, {}, true, 1);
+  await house.settle();
+  const first = db.select().from(deliveries).get();
+  assert.ok(first);
+  const again = () => {
+    const { id, pageId, announcementId, subscriberSeq, createdAt } = first;
+    const waiting = { id, pageId, kind: "update" as const, attempts: 1, createdAt, address: undefined };
+    const letters = createLetters(house.deps);
+    const named = { announcementId: announcementId ?? undefined, subscriberSeq: subscriberSeq ?? undefined };
+    return letters({ ...waiting, ...named }).outcome;
+  };
+  const common = { pageId: house.page.id, incidentId: incident.id, components: {}, notify: true, burstFactor: 1, by };
+  postUpdate(db, { ...common, body: "More.", now: clock.now() });
+  await house.settle();
+  const held = db.select().from(announcements).where(eq(announcements.state, "held")).get();
+  assert.ok(held);
+  assert.equal(again(), "send", "the newer one is held, and may be dropped");
+  decideHeld(db, { pageId: house.page.id, id: held.id, decision: "send", now: clock.now(), by });
+  await house.settle();
+  assert.equal(again(), "superseded");
+  await house.close();
+});
+
+test("a letter names every part of its incident with the state it is in, whatever its own update changed", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  const { API, Checkout, Search } = house.parts;
+  const { incident } = open(house, { [API]: "major_outage", [Checkout]: "degraded_performance" });
+  add(house, "late@example.com");
+  const common = { pageId: house.page.id, incidentId: incident.id, notify: true, burstFactor: 5, by };
+  postUpdate(db, { ...common, body: "More.", components: { [Search]: "partial_outage" }, now: clock.now() });
+  await house.settle();
+  const { text, html } = await openLetter(house);
+  const states = ["API: Major outage", "Checkout: Degraded", "Search: Partial outage"];
+  assert.deepEqual(
+    [...text.matchAll(/^- (.*)$/gm)].map(([, line]) => line),
+    states,
+  );
+  assert.deepEqual(
+    [...html.matchAll(/<li>(.*)<\/li>/g)].map(([, line]) => line),
+    states,
+  );
+  await house.close();
+});
+
+test("a letter begins with what mail programs show beside its subject: the words of the update", async () => {
+  const house = await openTestHouse();
+  add(house, "reader@example.com");
+  open(house, { [house.parts.API]: "major_outage" });
+  await house.settle();
+  const { html } = await openLetter(house);
+  const shown = html
+    .replace(/[\s\S]*<body[^>]*>/, "")
+    .replaceAll(/<[^>]*>/g, " ")
+    .trim();
+  assert.match(shown, /^Words\./);
+  await house.close();
+});
+
+test("a letter about what is planned says for when, with the day of the week, and not when it was written", async () => {
+  const house = await openTestHouse();
+  add(house, "reader@example.com");
+  const { Checkout, Search } = house.parts;
+  const plan = async (from: string, until: string) => {
+    openIncident(house.deps.db, {
+      pageId: house.page.id,
+      kind: "maintenance",
+      name: "Database upgrade",
+      status: "scheduled",
+      body: "Writes pause.",
+      components: {},
+      componentIds: [Checkout, Search],
+      scheduledFor: Date.parse(from),
+      scheduledUntil: Date.parse(until),
+      notify: true,
+      burstFactor: 5,
+      now: house.deps.clock.now(),
+      by,
+    });
+    await house.settle();
+    return openLetter(house);
+  };
+  const first = await plan("2026-11-29T01:00Z", "2026-11-29T03:30Z");
+  assert.match(first.text, /^Scheduled for Sun 29 Nov 2026, 02:00 to 04:30 CET$/m);
+  assert.match(first.html, /Scheduled<\/strong> for Sun 29 Nov 2026, 02:00 to 04:30 CET/);
+  assert.doesNotMatch(first.text, /23 Nov/);
+  assert.deepEqual(
+    [...first.text.matchAll(/^- (.*)$/gm)].map(([, line]) => line),
+    ["Checkout", "Search"],
+  );
+  const second = await plan("2026-11-29T22:30Z", "2026-11-29T23:30Z");
+  assert.match(second.text, /^Scheduled for Sun 29 Nov 2026, 23:30 CET to Mon 30 Nov 2026, 00:30 CET$/m);
+  await house.close();
+});
+
+test("the letter that says that it is over says how long it took, and no other does", async () => {
+  const house = await openTestHouse();
+  const { db, clock } = house.deps;
+  add(house, "reader@example.com");
+  const { incident } = open(house, { [house.parts.API]: "major_outage" });
+  await house.settle();
+  assert.match((await openLetter(house)).text, /^Investigating – 23 Nov 2026, 10:00 CET$/m);
+  house.pass(140 * 60_000);
+  const common = { pageId: house.page.id, incidentId: incident.id, components: {}, notify: true, burstFactor: 5, by };
+  postUpdate(db, { ...common, status: "resolved", body: "Over.", now: clock.now() });
+  await house.settle();
+  const { text, html } = await openLetter(house);
+  assert.match(text, /^Resolved – 23 Nov 2026, 12:20 CET, after 2 h 20 min$/m);
+  assert.match(html, /12:20 CET, after 2 h 20 min/);
   await house.close();
 });

@@ -64,6 +64,31 @@ describe("An address", () => {
     assert.throws(() => requireAddress("ada@"), { name: "UserError", fault: "invalid", field: "email" });
   });
 
+  it("may be given with a domain in any script, which becomes the form that mail servers know, and nothing else", () => {
+    assert.equal(requireAddress("Ada@BÜCHER.example"), "Ada@xn--bcher-kva.example");
+    assert.equal(requireAddress("ada@例え。テスト"), "ada@xn--r8jz45g.xn--zckzah");
+    const tricks = [
+      "a@bücher.example\r\nBcc: evil@evil.test",
+      "a@bücher.example b@example.com",
+      "a@bücher.example\tb",
+      "a@bücher.example\nb",
+      "a@bücher.example#b",
+      "a@bücher.example?b",
+      "a@x@bücher.example",
+      "a@bücher.example,b.example",
+      "a@bü<cher.example",
+      "a@bücher",
+      "a@é%40evil.test",
+      "a@bücher.example:25",
+      "a@é/evil.test",
+      "bücher.example",
+      "@bücher.example",
+      "ö@bücher.example",
+      "a@\u200b.example",
+    ];
+    for (const trick of tricks) assert.throws(() => requireAddress(trick), { fault: "invalid" }, JSON.stringify(trick));
+  });
+
   it("is one whatever its letter case, and is shown masked", () => {
     assert.equal(canonicalAddress("Ada@example.com"), canonicalAddress("aDA@example.com"));
     assert.equal(maskAddress("ada@example.com"), "a…@example.com");

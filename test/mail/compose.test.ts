@@ -55,6 +55,7 @@ describe("A composed letter", () => {
     );
     const header = (name: string) => mail.headerLines.filter((line) => line.key === name).map((line) => line.line);
     assert.deepEqual(header("auto-submitted"), ["Auto-Submitted: auto-generated"]);
+    assert.deepEqual(header("x-auto-response-suppress"), ["X-Auto-Response-Suppress: OOF, AutoReply"]);
     assert.deepEqual(header("list-id"), ["List-Id: <status.example.com>"]);
     assert.deepEqual(header("list-unsubscribe"), [`List-Unsubscribe: <${links.leave}>`]);
     assert.deepEqual(header("list-unsubscribe-post"), ["List-Unsubscribe-Post: List-Unsubscribe=One-Click"]);

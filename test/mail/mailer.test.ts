@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { simpleParser } from "mailparser";
 import { readKeptLetter, showDelivery } from "../../src/mail/ledger.ts";
+import { deliveries } from "../../src/schema.ts";
 import { openMailHouse, start } from "./mail-house.ts";
 import { refusal, startMailServer } from "./mail-server.ts";
 
@@ -148,6 +149,38 @@ describe("The mailer", () => {
     });
   });
 
+  it("goes to another mail server at once, although the one before it answers nothing", async (t) => {
+    let answer = () => {};
+    const answered = new Promise<undefined>((resolve) => {
+      answer = () => resolve(undefined);
+    });
+    let asked = 0;
+    const mute = await startMailServer(t, {
+      onRecipient: () => {
+        asked += 1;
+        return answered;
+      },
+    });
+    const other = await startMailServer(t);
+    const house = openMailHouse(t);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${mute.port}`);
+    house.set("mail.connections", "2");
+    house.queue(...many(12));
+    const mailer = house.open();
+    const idle = mailer.idle();
+    const until = async (done: () => boolean) => {
+      for (let tries = 0; tries < 200 && !done(); tries++) await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    await until(() => asked === 2);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${other.port}`);
+    mailer.wake();
+    await until(() => other.received.length === 10);
+    assert.equal(other.received.length, 10);
+    answer();
+    await idle;
+    assert.equal(mute.received.length, 2);
+  });
+
   it("goes on with fewer connections where the server takes no more", async (t) => {
     let open = 0;
     const server = await startMailServer(t, {
@@ -162,6 +195,38 @@ describe("The mailer", () => {
     await house.open().idle();
     assert.equal(server.received.length, 60);
     assert.ok(ids.every((id) => house.delivery(id).state === "sent" && house.delivery(id).attempts === 1));
+  });
+
+  it("hands over one letter at a time to each reader, so that a server that keeps one waiting holds up nobody else", async (t) => {
+    let answer = () => {};
+    const answered = new Promise<undefined>((resolve) => {
+      answer = () => resolve(undefined);
+    });
+    const server = await startMailServer(t, {
+      onRecipient: (to) => (to.startsWith("slow") ? answered : undefined),
+    });
+    const house = openMailHouse(t);
+    house.set("mail.smtp_url", `smtp://127.0.0.1:${server.port}`);
+    house.set("mail.connections", "3");
+    const [slow = 0] = house.queue("slow@example.com");
+    const { subscriberSeq } = house.delivery(slow);
+    const more = { pageId: "page", kind: "update", subscriberSeq, state: "queued" } as const;
+    // More than one claim takes.
+    for (let count = 0; count < 70; count++)
+      house.db
+        .insert(deliveries)
+        .values({ ...more, nextAttemptAt: start, createdAt: start })
+        .run();
+    const people = many(40);
+    house.queue(...people);
+    const mailer = house.open();
+    const idle = mailer.idle();
+    for (let tries = 0; tries < 200 && server.received.length < people.length; tries++)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.deepEqual(server.received.flatMap((letter) => letter.to).toSorted(), people.toSorted());
+    answer();
+    await idle;
+    assert.equal(server.received.length, people.length + 71);
   });
 
   it("asks again right before a letter leaves, so that who left gets none", async (t) => {

@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { version } from "../src/embedded.ts";
-import { isDiskFull, UserError } from "../src/errors.ts";
+import { isDamaged, isDiskFull, UserError } from "../src/errors.ts";
 import { addAnnouncementCommands } from "./announcement.ts";
 import { addAuditCommand } from "./audit.ts";
 import { addCertCommands } from "./cert.ts";
@@ -54,6 +54,10 @@ async function main(words: string[]): Promise<number> {
     }
     if (isDiskFull(error)) {
       process.stderr.write("The disk is full, so this wasn't finished. Make room and run it again.\n");
+      return 1;
+    }
+    if (isDamaged(error)) {
+      process.stderr.write("The database is damaged. Put a snapshot in its place; the README says how.\n");
       return 1;
     }
     process.stderr.write(`This is a bug in Candor ${version}. Please report it with these lines:\n`);

@@ -45,8 +45,9 @@ export async function enterHouse<Result>(
     const overSocket: Send = (method, path, body) => askServer(socketPath(where.data), method, path, body);
     if (await isServed(where.data)) return visit(guide(overSocket, shared.page, true));
     let house: ReturnType<typeof openHouse>;
+    const troubles: string[] = [];
     try {
-      house = openHouse({ ...where, environment: processEnvironment(), write: writeErrors, ...how });
+      house = openHouse({ ...where, environment: processEnvironment(), write: keepErrors(troubles), ...how });
     } catch (error) {
       if (!(error instanceof FolderInUse) || performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -64,8 +65,13 @@ export async function enterHouse<Result>(
         return { status: response.status, text: await response.text() };
       };
       return await visit(guide(inProcess, shared.page, false));
+    } catch (error) {
+      // The sentence says it.
+      if (error instanceof UserError) troubles.length = 0;
+      throw error;
     } finally {
       await house.close();
+      for (const line of troubles) process.stderr.write(line);
     }
   }
 }
@@ -106,7 +112,9 @@ function faultIn({ status, text }: Answer, what: string): Error {
     // Said below.
   }
   const faults: Record<number, Fault> = { 403: "forbidden", 404: "not_found", 409: "conflict", 429: "too_many" };
-  if (message && (status < 500 || status === 507)) return new UserError(faults[status] ?? "invalid", message);
+  // 503 and 507 are the machine's fault, with a sentence about what to do.
+  if (message && (status < 500 || status === 503 || status === 507))
+    return new UserError(faults[status] ?? "invalid", message);
   return new Error(`${what} was answered with ${status}: ${message ?? text}`);
 }
 
@@ -146,6 +154,8 @@ function askServer(path: string, method: string, target: string, body: unknown):
 }
 
 /** A command speaks for itself; only what went wrong inside is worth a line of the log. */
-function writeErrors(line: string): void {
-  if (line.includes('"level":"error"')) process.stderr.write(line);
+function keepErrors(lines: string[]): (line: string) => void {
+  return (line) => {
+    if (line.includes('"level":"error"')) lines.push(line);
+  };
 }

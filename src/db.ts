@@ -1,7 +1,8 @@
 /**
  * The only opener of the database. Its traps, each closed here and each with a test (test/db/): an empty key makes a
  * plaintext file; the key call never fails; URI names carry secrets into file names; temporary files spill plaintext;
- * ATTACH inherits; the migrator deletes children when foreign keys are on; two processes share one WAL.
+ * ATTACH inherits; the migrator deletes children when foreign keys are on; two processes share one WAL; a WAL is played
+ * into whatever database lies beside it.
  */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -9,9 +10,10 @@ import Database from "better-sqlite3";
 import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { Clock } from "./clock.ts";
+import { readApplicationId } from "./crypto/first-page.ts";
 import type { Keys } from "./crypto/keyring.ts";
 import { nativeAddon, migrations as ownMigrations } from "./embedded.ts";
-import { isDiskFull, UserError } from "./errors.ts";
+import { isDamaged, isDiskFull, UserError } from "./errors.ts";
 import { giveToOwner } from "./ownership.ts";
 import * as schema from "./schema.ts";
 
@@ -20,6 +22,9 @@ export type Tx = Parameters<Parameters<Db["transaction"]>[0]>[0];
 
 /** In bytes; what made it longer than this was no everyday's work. */
 const longestWal = 4 * 1024 * 1024;
+
+/** The application id of a snapshot, until it is opened in the database's place: "copy" in ASCII. */
+const copyMark = 0x636f7079;
 
 /** What the encrypting build adds; `key` never fails: read something at once. */
 type Cipher = { key(key: Buffer): number };
@@ -34,6 +39,8 @@ export type Store = {
   walBytes(): number;
   close(): void;
 };
+
+const nativeOption = nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {};
 
 /** `where` is the data folder, or undefined for a database in memory (tests). */
 export function openStore(input: {
@@ -50,7 +57,9 @@ export function openStore(input: {
   const releaseLock = where ? takeLock(where) : () => {};
   try {
     if (where) refusePlaintext(file);
-    const client = new Database(file, nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {});
+    const isCopy = where !== undefined && existsSync(file) && readApplicationId(file, secret) === copyMark;
+    if (isCopy) refuseForeignLog(file);
+    const client = new Database(file, nativeOption);
     try {
       // SQLite gives the log and its index the mode of the database.
       for (const path of where ? [file, `${file}-wal`, `${file}-shm`] : []) closeToOthers(path);
@@ -66,10 +75,16 @@ export function openStore(input: {
       client.pragma("cache_size=-8000", { simple: true });
       client.pragma("cell_size_check=ON", { simple: true });
       client.pragma("trusted_schema=OFF", { simple: true });
+      // It has a log of its own from here on, which must be found to be its own whenever this process ends.
+      if (isCopy) {
+        client.pragma("application_id=0", { simple: true });
+        client.pragma("wal_checkpoint(TRUNCATE)", { simple: true });
+      }
       const db = drizzle(client, { schema }) as Db;
       const snapshot = (target: string) => {
         client.prepare("VACUUM INTO ?").run(target);
         closeToOthers(target);
+        markAsCopy(target, secret);
         refusePlaintext(target);
       };
       migrate(db, input.migrations ?? ownMigrations, (from) => where && snapshotBefore(where, snapshot, from, clock));
@@ -122,10 +137,7 @@ export function withoutWaiting<Result>(db: Db, work: () => Result): Result {
  */
 function takeLock(where: string): () => void {
   mkdirSync(where, { recursive: true, mode: 0o700 });
-  const lock = new Database(join(where, "lock"), {
-    timeout: 0,
-    ...(nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {}),
-  });
+  const lock = new Database(join(where, "lock"), { timeout: 0, ...nativeOption });
   try {
     // Whoever may read the file may lock it, and keep us from starting.
     closeToOthers(join(where, "lock"));
@@ -169,6 +181,26 @@ function refusePlaintext(file: string): void {
       `${file} isn't encrypted, so it isn't Candor's. Move it away; to bring data into Candor use the API or a snapshot.`,
     );
   }
+}
+
+function markAsCopy(target: string, secret: Buffer): void {
+  const copy = new Database(target, nativeOption);
+  try {
+    unlock(copy, secret, target);
+    copy.pragma(`application_id=${copyMark}`, { simple: true });
+  } finally {
+    copy.close();
+  }
+}
+
+/** What a killed server leaves is the log of the database before the snapshot, which it would turn into neither. */
+function refuseForeignLog(file: string): void {
+  const size = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (size === 0) return;
+  throw new UserError(
+    "conflict",
+    `${file} is a snapshot that was put here, and the log beside it belongs to the database before it. Remove ${file}-wal and ${file}-shm, and start again.`,
+  );
 }
 
 /** The cipher comes before the key; the key never stands in SQL text; only a read tells whether it was right. */
@@ -260,7 +292,7 @@ function asUserError(error: unknown, file: string): unknown {
   ) {
     return new UserError("invalid", `${file} can't be opened for writing. Check the folder's owner and rights.`);
   }
-  if (code.startsWith("SQLITE_CORRUPT")) {
+  if (isDamaged(error)) {
     return new UserError(
       "invalid",
       `${file} is damaged. Put a snapshot in its place (candor snapshot makes them; an upgrade leaves one in snapshots/), without ${file}-wal and ${file}-shm.`,

@@ -84,6 +84,27 @@ test("a database that isn't encrypted, isn't ours or is newer is refused", async
   await refuses(run, ["serve"], /doesn't open with this keyring/);
 });
 
+test("a damage that is found only later is said to be one, and isn't a bug", async (t) => {
+  const place = await foundedPlace(t);
+  const file = join(place.data, "candor.db");
+  const keys = openKeyring(join(place.data, "keyring.json"), readKeyFile(place.keyFile));
+  const store = openStore({ where: place.data, keys, clock: { now: () => 0 } });
+  const root = store.db.$client.prepare("SELECT rootpage FROM sqlite_master WHERE name='pages'").pluck().get();
+  store.close();
+  const bytes = readFileSync(file);
+  bytes.fill(1, (Number(root) - 1) * 4096 + 100, (Number(root) - 1) * 4096 + 104);
+  writeFileSync(file, bytes);
+  for (const words of [
+    ["serve", "--listen", "127.0.0.1:0"],
+    ["component", "list"],
+  ])
+    await refuses(
+      place.run,
+      words,
+      /^The database is damaged\. .*put a snapshot in its place; the README says how\.$/im,
+    );
+});
+
 test("a listen address that can't be, by flag or variable, names the setting", async (t) => {
   const place = await foundedPlace(t);
   const run = place.shell();

@@ -76,10 +76,17 @@ export async function enterHouse<Result>(
   }
 }
 
-/** Whether a server answers on the folder's socket. */
-export async function isServed(data: string): Promise<boolean> {
+/** A server that is stopped in its tracks takes connections and never answers. */
+const longestSilenceMs = 30_000;
+
+/**
+ * Whether a server answers on the folder's socket.
+ *
+ * @throws UserError when one is there that doesn't
+ */
+export async function isServed(data: string, silenceMs = longestSilenceMs): Promise<boolean> {
   try {
-    await askServer(socketPath(data), "GET", "/v1/pages", undefined);
+    await askServer(socketPath(data), "GET", "/v1/pages", undefined, silenceMs);
     return true;
   } catch (error) {
     if (error instanceof NotServed) return false;
@@ -120,7 +127,14 @@ function faultIn({ status, text }: Answer, what: string): Error {
 
 class NotServed extends Error {}
 
-function askServer(path: string, method: string, target: string, body: unknown): Promise<Answer> {
+function askServer(
+  path: string,
+  method: string,
+  target: string,
+  body: unknown,
+  /** How long it may say nothing; left out: for ever, because some questions take their time. */
+  silenceMs = 0,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const call = request(
       { socketPath: path, path: target, method, headers: { host: "candor", ...jsonType } },
@@ -133,6 +147,10 @@ function askServer(path: string, method: string, target: string, body: unknown):
         );
       },
     );
+    call.setTimeout(silenceMs, () => {
+      const advice = "It hangs: see its log, and start it again.";
+      call.destroy(new UserError("conflict", `The server hasn't answered for ${silenceMs / 1000} seconds. ${advice}`));
+    });
     call.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? "";
       if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "EINVAL", "ENAMETOOLONG"].includes(code))

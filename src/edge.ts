@@ -28,6 +28,8 @@ export function createEdge(input: {
   health: RequestListener;
   /** For requests in clear: whether the host can be had over TLS. */
   hasCertificate?: (host: string) => boolean;
+  /** Whether a proxy in front took it over TLS already. */
+  cameOverTls?: (request: IncomingMessage) => boolean;
   /** Requests come over TLS, for the host that was named in the handshake and no other. */
   isTls?: boolean;
 }): RequestListener {
@@ -44,7 +46,7 @@ export function createEdge(input: {
     if (path === "/healthz") return input.health(request, response);
     if (isTls && (request.socket as TLSSocket).servername !== host)
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
-    if (hasCertificate?.(host)) {
+    if (hasCertificate?.(host) && !input.cameOverTls?.(request)) {
       const origin = press.originOf(host);
       // From the table, never from the request (and 308, so that what is posted stays a POST).
       if (origin?.startsWith("https:")) return redirect(response, reads ? 301 : 308, origin + url);

@@ -196,6 +196,21 @@ test("what is queued without a server waits for one, which then keeps or sends i
   assert.ok(isOneLine(dropped), dropped.stderr);
 });
 
+test("a setting says whether it waits for the next start", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const set = async (name: string, value: string) => (await run(["config", "set", name, value])).stdout;
+  for (const [name, value] of [
+    ["listen", "127.0.0.1:8081"],
+    ["https.listen", "127.0.0.1:8443"],
+    ["connections.in_all", "9000"],
+    ["connections.per_network", "50"],
+  ] as const)
+    assert.equal(await set(name, value), `${name} is now ${value}. It is taken up at the next start.\n`);
+  assert.equal(await set("trusted_proxies", "127.0.0.1"), "trusted_proxies is now 127.0.0.1.\n");
+  assert.match((await run(["config", "list"])).stdout, /for https.* Taken up at the next start\.$/m);
+});
+
 test("a test letter says whether the mail server takes it", async (t) => {
   const place = await foundedPlace(t);
   const kept = await place.run(["mail", "test", "olive@example.com"]);

@@ -105,6 +105,32 @@ test("a damage that is found only later is said to be one, and isn't a bug", asy
     );
 });
 
+test("a database that is missing is said to be, and none is made in its place", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  rmSync(join(place.data, "candor.db"));
+  for (const words of [["serve"], ["component", "list"]])
+    await refuses(run, words, /^data\/candor\.db is missing\. Put a snapshot in its place; the README says how\./);
+  assert.equal(existsSync(join(place.data, "candor.db")), false);
+});
+
+test("a database without a page isn't served, and the log says nothing more", async (t) => {
+  const place = await foundedPlace(t);
+  rmSync(join(place.data, "candor.db"));
+  const keys = openKeyring(join(place.data, "keyring.json"), readKeyFile(place.keyFile));
+  openStore({ where: place.data, keys, clock: { now: () => 0 } }).close();
+  await refuses(place.run, ["serve"], /^There is no page yet\. Run: candor init$/m);
+});
+
+test("from inside the data folder its key is still found beside it", async (t) => {
+  const place = await foundedPlace(t);
+  const run = (words: string[]) => place.run(words, { cwd: place.data });
+  for (const data of [".", "./", "../data"]) {
+    const { code, stderr } = await run(["page", "show", "--data", data]);
+    assert.equal(code, 0, `${data}: ${stderr}`);
+  }
+});
+
 test("a listen address that can't be, by flag or variable, names the setting", async (t) => {
   const place = await foundedPlace(t);
   const run = place.shell();
@@ -112,7 +138,9 @@ test("a listen address that can't be, by flag or variable, names the setting", a
   await refuses(run, ["serve", "--listen", "127.0.0.1:99999"], /listen: Give an address and a port/);
   const byVariable = (words: string[]) => place.run(words, { env: { CANDOR_LISTEN: "nowhere" } });
   await refuses(byVariable, ["serve"], /^CANDOR_LISTEN: Give an address and a port/);
-  await refuses(run, ["serve", "--listen", "192.0.2.1:8080"], /can't listen on 192\.0\.2\.1:8080/);
+  await refuses(run, ["serve", "--listen", "192.0.2.1:8080"], /can't listen on 192\.0\.2\.1:8080.*--listen ADDR/);
+  const https = ["serve", "--listen", "127.0.0.1:0", "--https", "192.0.2.1:8443"];
+  await refuses(run, https, /can't listen on 192\.0\.2\.1:8443.*--https ADDR/);
 });
 
 test("a data folder that is a file, or may not be used, is said to be so", async (t) => {

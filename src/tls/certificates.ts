@@ -63,11 +63,15 @@ export function importCertificate(
   const roots = input.authority === undefined ? [] : readCertificates(input.authority, "authority");
   const path = orderPath(own, given, roots);
   for (const certificate of path) refuseOutOfDate(certificate, now);
+  const chain = path.map((certificate) => certificate.toString()).join("");
+  // Whoever renews by a timetable brings the same one again and again.
+  const known = db.select({ id: certificates.id }).from(certificates).where(eq(certificates.chain, chain)).get();
+  if (known) return findCertificate(db, known.id);
 
   const id = newId();
   const row = {
     id,
-    chain: path.map((certificate) => certificate.toString()).join(""),
+    chain,
     names,
     issuer: nameOf(own.issuer),
     notBefore: own.validFromDate.getTime(),
@@ -81,7 +85,7 @@ export function importCertificate(
   return findCertificate(db, id);
 }
 
-/** The ones that last longest first. */
+/** The ones that last longest first; a host takes the first that covers it. */
 export function listCertificates(db: Db | Tx): Certificate[] {
   return db.select(shown).from(certificates).orderBy(desc(certificates.notAfter), desc(certificates.createdAt)).all();
 }
@@ -103,6 +107,13 @@ export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }):
   const row = db.select().from(certificates).where(eq(certificates.id, input.id)).get();
   if (!row) throw new UserError("not_found", `There is no certificate ${input.id}.`);
   return { chain: row.chain, key: unseal(input.keys, { column, row: row.id }, row.privateKey) };
+}
+
+/** The certificate that a host is served with: one that names it before one for all names of its domain, as on the shelf. */
+export function servedWith(list: Certificate[], host: string): Certificate | undefined {
+  return (
+    list.find(({ names }) => names.includes(host)) ?? list.find(({ names }) => names.some((name) => covers(name, host)))
+  );
 }
 
 /** Expiring: the last third of its life, or the last half of one that lives less than ten days. */

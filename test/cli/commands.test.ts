@@ -1,8 +1,9 @@
 /** Every command twice: through a running server's socket, and in its own process. The words must be the same. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createAuthority } from "../support/authority.ts";
 import { foundedPlace, isOneLine, type Place } from "./program.ts";
 
 /** What differs from run to run by nature. */
@@ -209,6 +210,35 @@ test("a setting says whether it waits for the next start", async (t) => {
     assert.equal(await set(name, value), `${name} is now ${value}. It is taken up at the next start.\n`);
   assert.equal(await set("trusted_proxies", "127.0.0.1"), "trusted_proxies is now 127.0.0.1.\n");
   assert.match((await run(["config", "list"])).stdout, /for https.* Taken up at the next start\.$/m);
+});
+
+test("an imported certificate that isn't served is said not to be, and why", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const authority = await createAuthority();
+  const bring = async (days: [number, number]) => {
+    const { certificate, key } = await authority.issue(["status.example.com"], { days });
+    writeFileSync(join(place.folder, "chain.pem"), certificate + authority.intermediate);
+    writeFileSync(join(place.folder, "key.pem"), key);
+    writeFileSync(join(place.folder, "root.pem"), authority.root);
+    const words = ["cert", "import", "--chain", "chain.pem", "--key", "key.pem", "--authority", "root.pem", "--json"];
+    const { code, stdout, stderr } = await run(words);
+    assert.equal(code, 0, stderr);
+    return { id: JSON.parse(stdout).id, said: stderr };
+  };
+  await run(["host", "add", "status.example.com"]);
+  const long = await bring([-1, 90]);
+  assert.equal(
+    long.said,
+    "Candor doesn't listen for https yet: candor serve --https 0.0.0.0:443, or candor config set https.listen.\n",
+  );
+  await run(["config", "set", "https.listen", "127.0.0.1:8443"]);
+  const short = await bring([-1, 30]);
+  assert.equal(
+    short.said,
+    `status.example.com stays with ${long.id}, which goes before it. To end that: candor cert remove ${long.id}\n`,
+  );
+  assert.match((await run(["cert", "list"])).stdout, new RegExp(`${short.id} .* no host$`, "m"));
 });
 
 test("a test letter says whether the mail server takes it", async (t) => {

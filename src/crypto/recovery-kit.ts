@@ -62,7 +62,9 @@ export function restoreKeyFile(input: {
   keyring: string;
   kek: Buffer;
 }): "written" | "there already" {
-  if (existsSync(input.keyring)) openKeyring(input.keyring, input.kek);
+  if (existsSync(input.keyring)) {
+    openKeyring(input.keyring, input.kek, "The kit belongs to another Candor: take the one with that fingerprint.");
+  }
   if (existsSync(input.keyFile)) {
     if (readKeyFile(input.keyFile, input.guarded).equals(input.kek)) return "there already";
     throw new UserError(

@@ -12,7 +12,7 @@ import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { Clock } from "./clock.ts";
 import { readApplicationId } from "./crypto/first-page.ts";
 import type { Keys } from "./crypto/keyring.ts";
-import { nativeAddon, migrations as ownMigrations } from "./embedded.ts";
+import { nativeAddon, migrations as ownMigrations, version } from "./embedded.ts";
 import { isDamaged, isDiskFull, UserError } from "./errors.ts";
 import { giveToOwner } from "./ownership.ts";
 import * as schema from "./schema.ts";
@@ -31,6 +31,8 @@ type Cipher = { key(key: Buffer): number };
 
 export type Store = {
   db: Db;
+  /** Where the database lies as it was before this opening upgraded it; undefined when it didn't. */
+  beforeUpgrade: string | undefined;
   /** Copies the whole database, encrypted with the same key, into a new file. */
   snapshot(file: string): void;
   /** Moves what was committed since the last time from the WAL into the database file. Nothing else ever does. */
@@ -87,13 +89,17 @@ export function openStore(input: {
         markAsCopy(target, secret);
         refusePlaintext(target);
       };
-      migrate(db, input.migrations ?? ownMigrations, (from) => where && snapshotBefore(where, snapshot, from, clock));
+      let beforeUpgrade: string | undefined;
+      migrate(db, input.migrations ?? ownMigrations, () => {
+        if (where) beforeUpgrade = snapshotBefore(where, snapshot, clock);
+      });
       if (where) refusePlaintext(file);
       const walBytes = () => (where && existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0);
       const changes = client.prepare("SELECT total_changes()").pluck();
       let moved: unknown;
       return {
         db,
+        beforeUpgrade,
         snapshot,
         checkpoint: () => {
           const made = changes.get();
@@ -223,7 +229,7 @@ function unlock(client: Database.Database, secret: Buffer, file: string): void {
 }
 
 /** Known migrations, from memory. A database that has one we don't know was written by a newer program. */
-function migrate(db: Db, migrations: MigrationMeta[], beforeChange: (from: number) => unknown): void {
+function migrate(db: Db, migrations: MigrationMeta[], beforeChange: () => void): void {
   const client = db.$client;
   const table = client.prepare("SELECT 1 FROM sqlite_master WHERE name='__drizzle_migrations'").pluck().get();
   const newest = table
@@ -233,12 +239,12 @@ function migrate(db: Db, migrations: MigrationMeta[], beforeChange: (from: numbe
   if (newest > known) {
     throw new UserError(
       "invalid",
-      "This database was written by a newer Candor. Run that version; nothing was changed.",
+      "This database was written by a newer Candor. Run that version, or go back to the copy that its upgrade left in snapshots/; nothing was changed.",
     );
   }
   client.pragma("foreign_keys=OFF", { simple: true });
   if (newest < known) {
-    if (newest > 0) beforeChange(newest);
+    if (newest > 0) beforeChange();
     runMigrations(db, migrations);
     const broken = client.prepare("PRAGMA foreign_key_check").raw().all();
     if (broken.length > 0) throw new Error(`A migration left ${broken.length} rows without their parent.`);
@@ -272,14 +278,15 @@ function runMigrations(db: Db, migrations: MigrationMeta[]): void {
   }
 }
 
-function snapshotBefore(where: string, snapshot: (file: string) => void, from: number, clock: Clock): void {
+function snapshotBefore(where: string, snapshot: (file: string) => void, clock: Clock): string {
   const folder = join(where, "snapshots");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const at = new Date(clock.now()).toISOString().replaceAll(":", "-").slice(0, 19);
-  const file = join(folder, `before-migration-${from}-${at}.db`);
+  const file = join(folder, `before-${version}-${at}.db`);
   rmSync(file, { force: true });
   snapshot(file);
   giveToOwner(where, file);
+  return file;
 }
 
 function asUserError(error: unknown, file: string): unknown {

@@ -70,6 +70,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       write: input.write ?? ((line) => process.stderr.write(line)),
       least: () => config.text("log.level") as Level,
     });
+    if (store.beforeUpgrade) log.info("database.upgraded", { version, before: store.beforeUpgrade });
     const render = createRender();
     const press = createPress({ db, render, clock, log });
     const mailer = createMailer({

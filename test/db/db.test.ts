@@ -281,6 +281,7 @@ test("a migration that rebuilds a table keeps its children, and the database bef
   assert.equal(upgraded.db.$client.pragma("foreign_keys", { simple: true }), 1);
   upgraded.close();
   const copies = readdirSync(join(where, "snapshots"));
+  assert.equal(upgraded.beforeUpgrade, join(where, "snapshots", copies[0] as string));
   assert.equal(copies.length, 1);
   assert.throws(
     () => openStore({ where, keys, clock: systemClock }),

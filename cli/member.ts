@@ -26,9 +26,9 @@ Examples:
     .command("add")
     .argument("<address>")
     .description("add a member; hand them a sign-in link afterwards")
-    .option("--role <role>", "a role; repeat it for several (required)", (one: string, before: string[] = []) => [
+    .option("--role <role>", "a role, or several with commas (required)", (given: string, before: string[] = []) => [
       ...before,
-      one,
+      ...given.split(",").map((one) => one.trim()),
     ])
     .action((address: string, _own, command: Command) => add(address, command.optsWithGlobals()));
   member

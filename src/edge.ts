@@ -58,7 +58,7 @@ export function createEdge(input: {
       return;
     }
     if (press.originOf(host) === undefined)
-      return refuse(response, { status: 421, words: "This server has no page under that host name." });
+      return refuse(response, { status: 421, words: `This server has no page under the host name ${host}.` });
     input.app(request, response);
   };
 }

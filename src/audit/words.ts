@@ -13,6 +13,7 @@ const sentences: Record<string, string> = {
   "group.create": "created a component group",
   "group.move": "moved a component group",
   "host.add": "added a host",
+  "host.change": "changed a host’s scheme or port",
   "host.first": "chose the host that links begin with",
   "host.remove": "removed a host",
   "incident.change": "changed an incident’s title or impact",

@@ -51,7 +51,11 @@ export function memberApi(deps: Deps): Route[] {
   };
   const makeLink = (c: Ctx) => {
     const member = named(c);
-    if (member.suspended) throw new UserError("conflict", "This member is suspended, so no link lets them in.");
+    if (member.suspended)
+      throw new UserError(
+        "conflict",
+        "This member is suspended, so no link lets them in. To end that: candor member restore ADDRESS",
+      );
     const secret = createSignInLink(db, { ...doer(c), memberId: member.id });
     const url = `${originOf(db, firstPageId(deps))}/admin/enter/${secret}`;
     return c.json({ url, expires_at: iso(clock.now() + linkLifeMs) }, 201);

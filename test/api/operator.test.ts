@@ -21,7 +21,7 @@ after(() => house.close());
 test("settings are read, set and unset; a secret one is never told", async () => {
   const list = (await house.operate("GET", "/v1/settings")).json();
   assert.ok(list.length >= 10);
-  assert.equal(Object.keys(list[0]).join(" "), "name value is_set from default meaning secret variable");
+  assert.equal(Object.keys(list[0]).join(" "), "name value is_set from default meaning secret at_start variable");
   const set = await house.operate("PUT", "/v1/settings/mail.burst_factor", { value: 7 });
   assert.deepEqual([set.status, set.json().value, set.json().from], [200, "7", "database"]);
   assert.equal(house.deps.config.number("mail.burst_factor"), 7);

@@ -182,7 +182,10 @@ test("mistakes are the same sentence with a running server and without one", asy
 test("what is queued without a server waits for one, which then keeps or sends it", async (t) => {
   const place = await foundedPlace(t);
   await place.run(["subscriber", "add", "ada@example.com", "--confirmed"]);
-  const opened = await place.run(["incident", "open", "--title", "It fails", "--body", "We look into it."]);
+  const words = ["incident", "open", "--title", "It fails", "--body", "We look into it."];
+  const silent = await place.run([...words, "--no-notify"]);
+  assert.equal(silent.stderr, "");
+  const opened = await place.run(words);
   assert.match(opened.stderr, /No server runs: the letters wait/);
   const waiting = await place.run(["mail", "queue", "--json"]);
   assert.equal(JSON.parse(waiting.stdout).queued, 1);
@@ -250,4 +253,6 @@ test("a test letter says whether the mail server takes it", async (t) => {
   const refused = await place.run(["mail", "test", "olive@example.com"]);
   assert.equal(refused.code, 1);
   assert.match(refused.stdout, /can't be had/);
+  assert.match(refused.stdout, /^From +status@localhost\.localdomain$/m);
+  assert.match(refused.stderr, /It waits and is tried again\. To take it out: candor mail drop 2$/m);
 });

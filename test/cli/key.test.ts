@@ -44,6 +44,16 @@ test("a typo in the kit is found in its line, a missing line is named, and nothi
   assert.equal(existsSync(place.keyFile), false);
 });
 
+test("the four lines are enough, without their numbers too", async (t) => {
+  const place = await foundedPlace(t);
+  const lines = JSON.parse((await place.run(["key", "kit", "--json"])).stdout).lines as string[];
+  rmSync(place.keyFile);
+  const input = `${lines.map((line) => line.replace(/^\d:\s*/, "")).join("\n")}\n`;
+  const restored = await place.run(["key", "restore"], { input });
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.equal((await place.run(["page", "show"])).code, 0);
+});
+
 test("no kit is printed of a key that opens nothing here", async (t) => {
   const place = await foundedPlace(t);
   writeFileSync(place.keyFile, `${"ab".repeat(32)}\n`);

@@ -29,6 +29,7 @@ const sentences: Record<string, string> = {
   "member.link": "made a sign-in link",
   "member.password": "set a password",
   "member.restore": "let a suspended member in again",
+  "member.roles": "changed a member’s roles",
   "member.sign_in": "signed in",
   "member.sign_in_failed": "tried to sign in and failed",
   "member.sign_out": "signed out",

@@ -111,6 +111,8 @@ async function tour(place: Place & { port: number }): Promise<{ words: string; s
   await run(["host", "list"]);
   await run(["host", "remove", "https://status.example.com"]);
   await run(["member", "add", "paul@example.com", "--role", "publisher"]);
+  const changed = await run(["member", "change", "paul@example.com", "--role", "publisher,team"]);
+  assert.equal(changed, "paul@example.com is publisher, team now.\n");
   await run(["member", "list"]);
   await run(["member", "suspend", "paul@example.com"]);
   await run(["member", "restore", "paul@example.com"]);

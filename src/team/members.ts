@@ -31,7 +31,9 @@ export function createMember(
   return db.transaction((tx) => {
     const addressIndex = indexAddress(input.keys, address);
     if (tx.select({ id: members.id }).from(members).where(eq(members.addressIndex, addressIndex)).get()) {
-      throw new UserError("conflict", "This address belongs to a member already.", { field: "email" });
+      throw new UserError("conflict", "This address belongs to a member already. Other roles: candor member change.", {
+        field: "email",
+      });
     }
     const id = newId();
     const sealed = seal(input.keys, { column: "members.address", row: id }, address);

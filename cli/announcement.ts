@@ -1,5 +1,6 @@
 /** `candor announcement`: what was told to how many, and the word that a held one waits for. */
 import type { Command } from "commander";
+import { UserError } from "../src/errors.ts";
 import { enterHouse, type Json, type Shared } from "./house.ts";
 import { count, printAs, table, time } from "./print.ts";
 
@@ -52,6 +53,8 @@ async function list(options: Shared & { limit: string }): Promise<void> {
 }
 
 async function decide(id: string, decision: "send" | "drop", options: Shared): Promise<void> {
+  if (!/^\d{1,15}$/.test(id))
+    throw new UserError("invalid", "Give the announcement's number, from candor announcement list.");
   const row = await enterHouse(options, (house) =>
     house.ask("POST", `/announcements/${encodeURIComponent(id)}/${decision}`, {}),
   );

@@ -31,6 +31,12 @@ export async function confirm(question: string): Promise<boolean> {
   return /^y(es)?$/i.test((await line(`${question} [y/N] `)).trim());
 }
 
+/** A change that changes nothing is a slip: an option that a shell's variable left out, most likely. */
+export function requireSome(fields: Record<string, unknown>, command: string): void {
+  if (Object.values(fields).every((value) => value === undefined))
+    throw new UserError("invalid", `Say what to change. See ${command} --help.`);
+}
+
 /** `-` means: read it from standard input, so that long words and secrets need not stand in the shell's history. */
 export async function valueOrStdin(given: string, what: string): Promise<string> {
   return given === "-" ? readStdin(`Give ${what}, then press Ctrl-D.`) : given;

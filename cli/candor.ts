@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { version } from "../src/embedded.ts";
-import { isDiskFull, UserError } from "../src/errors.ts";
+import { isDamaged, isDiskFull, UserError } from "../src/errors.ts";
 import { addAnnouncementCommands } from "./announcement.ts";
 import { addAuditCommand } from "./audit.ts";
 import { addCertCommands } from "./cert.ts";
@@ -43,7 +43,10 @@ async function main(words: string[]): Promise<number> {
   const program = listCommands();
   try {
     if (words.length <= 2) program.outputHelp();
-    else await program.parseAsync(words);
+    else
+      await program.parseAsync(
+        words[2] === "help" ? [...words.slice(0, 2), ...explained(program, words.slice(3))] : words,
+      );
     // A command may have said 1 by itself, after it printed what it found.
     return Number(process.exitCode ?? 0);
   } catch (error) {
@@ -56,16 +59,34 @@ async function main(words: string[]): Promise<number> {
       process.stderr.write("The disk is full, so this wasn't finished. Make room and run it again.\n");
       return 1;
     }
+    if (isDamaged(error)) {
+      process.stderr.write("The database is damaged. Put a snapshot in its place; the README says how.\n");
+      return 1;
+    }
     process.stderr.write(`This is a bug in Candor ${version}. Please report it with these lines:\n`);
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
     return 70;
   }
 }
 
+/** `candor help incident open`, which commander takes for `candor help incident`. Nothing behind a command is kept: it would run. */
+function explained(program: Command, names: string[]): string[] {
+  const way: string[] = [];
+  let at = program;
+  for (const name of names) {
+    const below = at.commands.find((command) => command.name() === name);
+    // What isn't there is named by commander, with the nearest that is.
+    if (!below) return at.commands.length > 0 ? [...way, name] : [...way, "--help"];
+    way.push(name);
+    at = below;
+  }
+  return [...way, "--help"];
+}
+
 function listCommands(): Command {
   const program = new Command("candor")
     .description("A self-hosted status page in one executable file.")
-    .version(version, "--version", "print the version")
+    .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "explain a command")
     .option("--data <folder>", "the data folder; default: CANDOR_DATA, then ./data")
     .option(

@@ -48,11 +48,24 @@ async function take(options: Shared & { chain?: string; key?: string; authority?
     key: read(options.key),
     ...(options.authority === undefined ? {} : { authority: read(options.authority) }),
   };
-  const row = await enterHouse(options, (house) => house.call("POST", "/v1/certificates", { certificate }));
+  const { row, others, https } = await enterHouse(options, async (house) => ({
+    row: await house.call("POST", "/v1/certificates", { certificate }),
+    others: (await house.call("GET", "/v1/certificates")) as Json[],
+    https: (await house.call("GET", "/v1/settings/https.listen")).value as string,
+  }));
   printAs(options, row, () => `Imported ${row.id} for ${row.names.join(", ")}, valid until ${day(row.not_after)}.`);
   if (row.hosts.length === 0) {
     note("None of this house's hosts has one of its names: nobody is served with it. candor host list shows them.");
   }
+  for (const other of others.filter(({ id }) => id !== row.id)) {
+    const kept = other.serves.filter((host: string) => row.hosts.includes(host));
+    if (kept.length > 0)
+      note(
+        `${kept.join(", ")} stays with ${other.id}, which goes before it. To end that: candor cert remove ${other.id}`,
+      );
+  }
+  if (https === "")
+    note("Candor doesn't listen for https yet: candor serve --https 0.0.0.0:443, or candor config set https.listen.");
 }
 
 function read(file: string): string {
@@ -74,7 +87,7 @@ async function list(options: Shared): Promise<void> {
         day(row.not_after),
         row.issuer,
         row.names.join(" "),
-        row.hosts.join(" ") || "no host",
+        row.serves.join(" ") || "no host",
       ]),
       "There is no certificate. Bring one with: candor cert import --chain FILE --key FILE",
     ),

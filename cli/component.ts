@@ -1,5 +1,6 @@
 /** `candor component`: the parts that visitors recognise. */
 import type { Command } from "commander";
+import { requireSome } from "./ask.ts";
 import { enterHouse, type Json, type Shared, type Visit } from "./house.ts";
 import { listAll, listParts, pickGroup, pickPart } from "./pick.ts";
 import { printAs, table } from "./print.ts";
@@ -100,6 +101,8 @@ async function create(name: string, options: Fields): Promise<void> {
 }
 
 async function change(given: string, options: Fields): Promise<void> {
+  const { name, description, group, status, days, onlyIfDegraded } = options;
+  requireSome({ name, description, group, status, days, onlyIfDegraded }, "candor component change");
   const row = await enterHouse(options, async (house) => {
     const { id } = await pickPart(house, given);
     return house.ask("PATCH", `/components/${id}`, { component: await fieldsOf(house, options) });

@@ -68,7 +68,7 @@ function changed(row: Json): string {
   const now = `${row.name} is now ${saidOf(row) || "empty"}.`;
   if (row.from === "environment") return `Stored, but without effect: ${row.variable} is set in the environment.`;
   if (row.from === "flag") return "Stored, but without effect until the next start: the server was given a flag.";
-  return row.name === "listen" ? `${now} It is taken up at the next start.` : now;
+  return row.at_start ? `${now} It is taken up at the next start.` : now;
 }
 
 function settingFacts(row: Json): string {

@@ -38,7 +38,7 @@ async function example(options: Shared & { listen?: string }): Promise<void> {
   const overrides = options.listen === undefined ? {} : { listen: options.listen };
   prepareKeys({ ...where, now });
   const isNew = !existsSync(join(where.data, "candor.db"));
-  const house = openHouse({ ...where, environment, overrides, delivers: false });
+  const house = openHouse({ ...where, environment, overrides, mayBeNew: true, delivers: false });
   try {
     const { host, port } = parseListen(house.config.text("listen")) ?? { host: "127.0.0.1", port: 8080 };
     if (listPages(house.db).length === 0) {

@@ -1,5 +1,6 @@
 /** `candor group`: headings under which components stand together. */
 import type { Command } from "commander";
+import { requireSome } from "./ask.ts";
 import { enterHouse, type Json, type Shared, type Visit } from "./house.ts";
 import { listAll, listParts, pickGroup, pickStatuses } from "./pick.ts";
 import { printAs, table } from "./print.ts";
@@ -74,6 +75,8 @@ async function create(name: string, options: Fields): Promise<void> {
 }
 
 async function change(given: string, options: Fields): Promise<void> {
+  const { name, description, component } = options;
+  requireSome({ name, description, component }, "candor group change");
   const row = await enterHouse(options, async (house) => {
     const { id } = await pickGroup(house, given);
     return house.ask("PATCH", `/component-groups/${id}`, await bodyOf(house, options));

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { parseListen } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
+import { refuseClosedFolder } from "../src/server.ts";
 import { enterHouse, isServed, type Json, type Shared, whereOf } from "./house.ts";
 import { printAs } from "./print.ts";
 
@@ -20,13 +21,18 @@ Examples:
     .action((_own, command: Command) => health(command.optsWithGlobals()));
 }
 
+/** Below the timeouts of those who ask: container engines and monitors give five seconds or more. */
+const patienceMs = 4_000;
+
 async function health(options: Shared & { url?: string }): Promise<void> {
   const url = options.url ?? (await healthUrl(options));
   let answer: Response;
   try {
-    answer = await fetch(url, { signal: AbortSignal.timeout(4_000) });
+    answer = await fetch(url, { signal: AbortSignal.timeout(patienceMs) });
   } catch (error) {
     const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
+    if (cause === "ERR_INVALID_URL")
+      throw new UserError("invalid", "Give --url as a whole address, like http://127.0.0.1:8080/healthz.");
     throw new UserError("not_found", `Nothing answers at ${url} (${cause}).`);
   }
   if (!answer.ok) throw new UserError("invalid", await troubleAt(url, answer));
@@ -52,11 +58,14 @@ async function troubleAt(url: string, answer: Response): Promise<string> {
 /** A running server knows where it listens; a wildcard address is asked on the loopback. */
 async function healthUrl(options: Shared): Promise<string> {
   const { data } = whereOf(options);
-  if (!(await isServed(data)))
+  if (!(await isServed(data, patienceMs))) {
+    // Who may not look into the folder can't say that nobody is in it.
+    refuseClosedFolder(data);
     throw new UserError(
       "not_found",
       `No server runs on the data folder ${data}. Start one with: candor serve --data ${data}`,
     );
+  }
   const setting = await enterHouse(options, (house) => house.call("GET", "/v1/settings/listen"));
   const { host, port } = parseListen(setting.value) ?? { host: "127.0.0.1", port: 8080 };
   const asked = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[host] ?? (host.includes(":") ? `[${host}]` : host);

@@ -45,8 +45,9 @@ export async function enterHouse<Result>(
     const overSocket: Send = (method, path, body) => askServer(socketPath(where.data), method, path, body);
     if (await isServed(where.data)) return visit(guide(overSocket, shared.page, true));
     let house: ReturnType<typeof openHouse>;
+    const troubles: string[] = [];
     try {
-      house = openHouse({ ...where, environment: processEnvironment(), write: writeErrors, ...how });
+      house = openHouse({ ...where, environment: processEnvironment(), write: keepErrors(troubles), ...how });
     } catch (error) {
       if (!(error instanceof FolderInUse) || performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -64,16 +65,28 @@ export async function enterHouse<Result>(
         return { status: response.status, text: await response.text() };
       };
       return await visit(guide(inProcess, shared.page, false));
+    } catch (error) {
+      // The sentence says it.
+      if (error instanceof UserError) troubles.length = 0;
+      throw error;
     } finally {
       await house.close();
+      for (const line of troubles) process.stderr.write(line);
     }
   }
 }
 
-/** Whether a server answers on the folder's socket. */
-export async function isServed(data: string): Promise<boolean> {
+/** A server that is stopped in its tracks takes connections and never answers. */
+const longestSilenceMs = 30_000;
+
+/**
+ * Whether a server answers on the folder's socket.
+ *
+ * @throws UserError when one is there that doesn't
+ */
+export async function isServed(data: string, silenceMs = longestSilenceMs): Promise<boolean> {
   try {
-    await askServer(socketPath(data), "GET", "/v1/pages", undefined);
+    await askServer(socketPath(data), "GET", "/v1/pages", undefined, silenceMs);
     return true;
   } catch (error) {
     if (error instanceof NotServed) return false;
@@ -106,13 +119,22 @@ function faultIn({ status, text }: Answer, what: string): Error {
     // Said below.
   }
   const faults: Record<number, Fault> = { 403: "forbidden", 404: "not_found", 409: "conflict", 429: "too_many" };
-  if (message && (status < 500 || status === 507)) return new UserError(faults[status] ?? "invalid", message);
+  // 503 and 507 are the machine's fault, with a sentence about what to do.
+  if (message && (status < 500 || status === 503 || status === 507))
+    return new UserError(faults[status] ?? "invalid", message);
   return new Error(`${what} was answered with ${status}: ${message ?? text}`);
 }
 
 class NotServed extends Error {}
 
-function askServer(path: string, method: string, target: string, body: unknown): Promise<Answer> {
+function askServer(
+  path: string,
+  method: string,
+  target: string,
+  body: unknown,
+  /** How long it may say nothing; left out: for ever, because some questions take their time. */
+  silenceMs = 0,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const call = request(
       { socketPath: path, path: target, method, headers: { host: "candor", ...jsonType } },
@@ -125,6 +147,10 @@ function askServer(path: string, method: string, target: string, body: unknown):
         );
       },
     );
+    call.setTimeout(silenceMs, () => {
+      const advice = "It hangs: see its log, and start it again.";
+      call.destroy(new UserError("conflict", `The server hasn't answered for ${silenceMs / 1000} seconds. ${advice}`));
+    });
     call.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.code ?? "";
       if (["ENOENT", "ECONNREFUSED", "ENOTDIR", "EINVAL", "ENAMETOOLONG"].includes(code))
@@ -146,6 +172,8 @@ function askServer(path: string, method: string, target: string, body: unknown):
 }
 
 /** A command speaks for itself; only what went wrong inside is worth a line of the log. */
-function writeErrors(line: string): void {
-  if (line.includes('"level":"error"')) process.stderr.write(line);
+function keepErrors(lines: string[]): (line: string) => void {
+  return (line) => {
+    if (line.includes('"level":"error"')) lines.push(line);
+  };
 }

@@ -101,6 +101,9 @@ async function open(options: Opening): Promise<void> {
   if (options.auto && !(options.from && options.until)) {
     throw new UserError("invalid", "Only a maintenance goes by the clock: say when with --from and --until.");
   }
+  if (Boolean(options.from) !== Boolean(options.until)) {
+    throw new UserError("invalid", "Say when the maintenance begins and when it ends, with --from and --until.");
+  }
   const body = await bodyOf(options);
   await publish(options, "Opened", async (house) => {
     const { components, componentIds } = pickStatuses(await listParts(house), options.component ?? []);
@@ -176,8 +179,9 @@ async function publish(options: Telling, done: string, plan: (house: Visit) => P
     const written = await house.ask(planned.method, planned.path, { incident: planned.fields });
     const newest = written.incident_updates[0]?.id;
     const announced: Json[] = options.notify ? await house.ask("GET", "/announcements?limit=20") : [];
-    if (!house.isServed && announced.length > 0) note("No server runs: the letters wait until one does.");
-    return { incident: written, announcement: announced.find((one) => one.incident_update_id === newest) ?? null };
+    const own = announced.find((one) => one.incident_update_id === newest) ?? null;
+    if (!house.isServed && own?.audience > 0) note("No server runs: the letters wait until one does.");
+    return { incident: written, announcement: own };
   });
   printAs(options, { ...incident, announcement }, () => `${done}: ${incident.shortlink}\n${toldWords(announcement)}`);
 }

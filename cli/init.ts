@@ -1,6 +1,7 @@
 /** `candor init`: from nothing to a page, in at most five questions or none. */
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { systemClock } from "../src/clock.ts";
 import { type BootOptions, processEnvironment } from "../src/config.ts";
@@ -68,7 +69,9 @@ async function init(options: Options): Promise<void> {
   const where = whereOf(options);
   if (isFounded(where.data)) {
     refuseKeyInside(where);
-    const pages: Json[] = await enterHouse(options, (house) => house.call("GET", "/v1/pages"));
+    const pages: Json[] = existsSync(join(where.data, "candor.db"))
+      ? await enterHouse(options, (house) => house.call("GET", "/v1/pages"))
+      : [];
     if (pages.length > 0) return tellWhatIsThere(options, where, pages[0]);
     note("Finishing a set-up that was cut short.");
   }
@@ -78,7 +81,7 @@ async function init(options: Options): Promise<void> {
   const now = systemClock.now();
   const kek = prepareKeys({ ...where, keyFile, now });
   const by = { kind: "operator" } as const;
-  const house = openHouse({ ...where, keyFile, environment: processEnvironment(), delivers: false });
+  const house = openHouse({ ...where, keyFile, environment: processEnvironment(), mayBeNew: true, delivers: false });
   try {
     if (listPages(house.db).length > 0) throw new UserError("conflict", "Somebody else has just set it up.");
     const { page, owner } = foundHouse(house, { ...founding, now, by });

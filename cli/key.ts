@@ -1,7 +1,8 @@
 /** `candor key`: the recovery kit, and the way back from it to a key file. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { readKeyFile } from "../src/crypto/keyring.ts";
+import { openKeyring, readKeyFile } from "../src/crypto/keyring.ts";
 import { readKit, restoreKeyFile, writeKit } from "../src/crypto/recovery-kit.ts";
 import { refuseKeyInside } from "../src/founding.ts";
 import { readStdin } from "./ask.ts";
@@ -41,8 +42,12 @@ Example:
 }
 
 function kit(options: Shared): void {
-  const { keyFile, guarded } = whereOf(options);
-  const made = writeKit(readKeyFile(keyFile, guarded));
+  const { data, keyFile, guarded } = whereOf(options);
+  const kek = readKeyFile(keyFile, guarded);
+  const keyring = join(data, "keyring.json");
+  // A kit of the wrong key would be found out on the day when it is needed.
+  if (existsSync(keyring)) openKeyring(keyring, kek);
+  const made = writeKit(kek);
   printAs(options, made, () => kitWords(made));
 }
 

@@ -1,5 +1,6 @@
 /** `candor mail`: what became of each letter, and whether the mail server takes one. */
 import type { Command } from "commander";
+import { UserError } from "../src/errors.ts";
 import { enterHouse, type Json, type Shared } from "./house.ts";
 import { facts, note, print, printAs, table, time } from "./print.ts";
 
@@ -94,12 +95,14 @@ async function decide(id: string, decision: "retry" | "drop", options: Shared): 
 }
 
 async function test(address: string, options: Shared): Promise<void> {
-  note("Asking the mail server …");
-  const seen = await enterHouse(options, (house) => house.ask("POST", "/mail/test", { email: address }), {
-    delivers: true,
-  });
-  printAs(options, seen, () => `${serverWords(seen.server)}\n\n${letterFacts(seen.letter)}`);
-  if (!["sent", "kept"].includes(seen.letter.state)) process.exitCode = 1;
+  const late = setTimeout(() => note("Asking the mail server …"), 300);
+  const ask = enterHouse(options, (house) => house.ask("POST", "/mail/test", { email: address }), { delivers: true });
+  const seen = await ask.finally(() => clearTimeout(late));
+  printAs(options, seen, () => `${serverWords(seen.server)}\n\n${letterFacts(seen.letter, seen.sender)}`);
+  const { id, state } = seen.letter;
+  if (["queued", "deferred"].includes(state))
+    note(`It waits and is tried again. To take it out: candor mail drop ${id}`);
+  if (!["sent", "kept"].includes(state)) process.exitCode = 1;
 }
 
 function serverWords(server: Json): string {
@@ -114,15 +117,16 @@ function serverWords(server: Json): string {
   return `The mail server was reached ${how}, ${server.signed_in ? "signed in" : "without signing in"}.`;
 }
 
-function letterFacts(row: Json): string {
+function letterFacts(row: Json, sender?: string): string {
   return facts([
     ["Letter", row.id],
     ["State", row.state],
     ["Kind", row.kind],
+    ["From", sender],
     ["Address", row.email],
     ["Subject", row.subject],
     ["Written", time(row.created_at)],
-    ["Sent", time(row.sent_at)],
+    [row.state === "kept" ? "Kept" : "Sent", time(row.sent_at)],
     ["Tries", row.attempts],
     ["Next try", time(row.next_attempt_at)],
     ["Server said", row.reply],
@@ -130,5 +134,6 @@ function letterFacts(row: Json): string {
 }
 
 function pathOf(id: string): string {
-  return `/mail/${encodeURIComponent(id)}`;
+  if (!/^\d{1,15}$/.test(id)) throw new UserError("invalid", "Give the letter's number, from candor mail list.");
+  return `/mail/${id}`;
 }

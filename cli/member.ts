@@ -7,7 +7,7 @@ import { note, print, printAs, table, time } from "./print.ts";
 export function addMemberCommands(program: Command): void {
   const member = program
     .command("member")
-    .description("list, add, suspend and restore members, make sign-in links")
+    .description("list, add, change, suspend and restore members, make sign-in links")
     .addHelpText(
       "after",
       `
@@ -16,6 +16,7 @@ Roles: owner (everything), page_admin, page_config (branding, domains, component
 Examples:
   $ candor member add paul@example.com --role publisher
   $ candor member link paul@example.com
+  $ candor member change paul@example.com --role publisher,page_config
   $ candor member suspend paul@example.com                     lock somebody out at once`,
     );
   member
@@ -26,11 +27,14 @@ Examples:
     .command("add")
     .argument("<address>")
     .description("add a member; hand them a sign-in link afterwards")
-    .option("--role <role>", "a role; repeat it for several (required)", (one: string, before: string[] = []) => [
-      ...before,
-      one,
-    ])
+    .option("--role <role>", "a role, or several with commas (required)", several)
     .action((address: string, _own, command: Command) => add(address, command.optsWithGlobals()));
+  member
+    .command("change")
+    .argument("<address>")
+    .description("give a member other roles in place of those they have; it holds at once")
+    .option("--role <role>", "a role, or several with commas (required)", several)
+    .action((address: string, _own, command: Command) => change(address, command.optsWithGlobals()));
   member
     .command("link")
     .argument("<address>")
@@ -46,6 +50,10 @@ Examples:
     .argument("<address>")
     .description("let a suspended member in again, with the roles and the password they had")
     .action((address: string, _own, command: Command) => restore(address, command.optsWithGlobals()));
+}
+
+function several(given: string, before: string[] = []): string[] {
+  return [...before, ...given.split(",").map((one) => one.trim())];
 }
 
 async function list(options: Shared): Promise<void> {
@@ -65,6 +73,13 @@ async function add(address: string, options: Shared & { role?: string[] }): Prom
   const fields = { email: address, roles: options.role };
   const row = await enterHouse(options, (house) => house.call("POST", "/v1/members", { member: fields }));
   printAs(options, row, () => `Added ${row.email}. Hand them a sign-in link: candor member link ${row.email}`);
+}
+
+async function change(address: string, options: Shared & { role?: string[] }): Promise<void> {
+  if (!options.role) throw new UserError("invalid", "Say what the member may do: --role publisher");
+  const path = `/v1/members/${encodeURIComponent(address)}/roles`;
+  const row = await enterHouse(options, (house) => house.call("PUT", path, { member: { roles: options.role } }));
+  printAs(options, row, () => `${row.email} is ${row.roles.map((one: Json) => one.role).join(", ")} now.`);
 }
 
 async function link(address: string, options: Shared): Promise<void> {

@@ -1,5 +1,6 @@
 /** `candor page`: the page's name, description and zone. */
 import type { Command } from "commander";
+import { requireSome } from "./ask.ts";
 import { enterHouse, type Shared } from "./house.ts";
 import { facts, printAs } from "./print.ts";
 
@@ -47,6 +48,7 @@ async function show(options: Shared): Promise<void> {
 async function change(options: Fields): Promise<void> {
   const { name, description, timeZone, supportUrl } = options;
   const fields = { name, page_description: description, time_zone: timeZone, support_url: supportUrl };
+  requireSome(fields, "candor page change");
   const row = await enterHouse(options, (house) => house.ask("PATCH", "", { page: fields }));
   printAs(options, row, () => `Changed ${row.name}.`);
 }

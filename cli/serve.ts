@@ -22,7 +22,7 @@ export function addServeCommand(program: Command): void {
       `
 Speaks plain HTTP, and with --https also https: it gets the certificates of its hosts by itself once acme.contact is set
 (candor host), or serves your own (candor cert). Or put it behind a proxy that holds the certificate, and set
-trusted_proxies. Stops on SIGTERM and SIGINT: letters under way are finished, nothing is lost. A second signal stops at
+trusted_proxies. Stops on SIGTERM, SIGINT and SIGHUP: letters under way are finished, nothing is lost. A second signal stops at
 once. Without a terminal, one JSON line per event goes to stderr.
 
 Examples:
@@ -36,11 +36,12 @@ Examples:
 async function serve(options: Shared & Addresses): Promise<void> {
   await serveUntilStopped(options, options, (server) => {
     const [page] = listPages(server.deps.db);
-    if (!page) throw new UserError("not_found", "There is no page yet. Run: candor init");
-    if (!process.stderr.isTTY) return;
+    if (!page || !process.stderr.isTTY) return;
     const links = originOf(server.deps.db, page.id);
+    const https = server.deps.config.text("https.listen");
+    const where = `${server.origin}${https === "" ? "" : ` and https://${https}`}`;
     note(
-      `Candor ${version} serves ${page.name} at ${server.origin}${links === server.origin ? "" : `, for ${links}`}. Stop with Ctrl-C.`,
+      `Candor ${version} serves ${page.name} at ${where}${links === server.origin ? "" : `, for ${links}`}. Stop with Ctrl-C.`,
     );
   });
 }
@@ -61,6 +62,7 @@ export async function serveUntilStopped(
     ...(listen === undefined ? {} : { listen }),
     ...(https === undefined ? {} : { "https.listen": https }),
   };
+  keepDebuggerShut();
   const write = process.stderr.isTTY ? writeTroubles : (line: string) => void process.stderr.write(line);
   // Heard from the first moment: who is told to stop while starting stops once it has started.
   const signal = untilSignal();
@@ -76,6 +78,14 @@ export async function serveUntilStopped(
   }
 }
 
+/**
+ * Node answers SIGUSR1, which log rotation likes to send, by opening its debugger to everybody on the machine. A listener
+ * takes that place.
+ */
+function keepDebuggerShut(): void {
+  process.on("SIGUSR1", () => {});
+}
+
 /** npm passes a Ctrl-C on to us that the terminal sent us already: only a later one is a second one. */
 const secondSignalMs = 500;
 
@@ -89,6 +99,8 @@ function untilSignal(): Promise<void> {
     };
     process.on("SIGTERM", heard);
     process.on("SIGINT", heard);
+    // The terminal went away.
+    process.on("SIGHUP", heard);
   });
 }
 

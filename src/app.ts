@@ -13,7 +13,7 @@ import { backupApi } from "./backup/api.ts";
 import { componentAdmin } from "./components/admin.ts";
 import { componentApi } from "./components/api.ts";
 import type { Deps } from "./deps.ts";
-import { type Fault, isDiskFull, UserError } from "./errors.ts";
+import { type Fault, isDamaged, isDiskFull, UserError } from "./errors.ts";
 import { type Ctx, type Env, isAt, mount, type Route, TooLarge } from "./http.ts";
 import { incidentAdmin } from "./incidents/admin.ts";
 import { incidentApi } from "./incidents/api.ts";
@@ -200,6 +200,10 @@ function answerError(deps: Deps, error: Error, c: Ctx): Response {
     return isProgram(c) ? c.json({ message: words }, 507) : answerPage(deps, c, 507, words);
   }
   deps.log.error("request.failed", { method: c.req.method, path: routeOf(c), error });
+  if (isDamaged(error) && isProgram(c)) {
+    const message = "The database is damaged. Stop the server and put a snapshot in its place; the README says how.";
+    return c.json({ message }, 503);
+  }
   const words = isOfTeam(c)
     ? "Something went wrong on our side. Nothing was changed; the log says what it was."
     : apology;

@@ -4,7 +4,7 @@
  */
 import { accessSync, constants, readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
-import { isAbsolute } from "node:path";
+import { basename, isAbsolute, resolve } from "node:path";
 import { eq } from "drizzle-orm";
 import { seal, unseal } from "./crypto/fields.ts";
 import type { Keys } from "./crypto/keyring.ts";
@@ -19,6 +19,8 @@ type Definition = {
   default: string;
   meaning: string;
   secret?: true;
+  /** A running server goes on with what it began with. */
+  atStart?: true;
   choices?: readonly string[];
   least?: number;
   most?: number;
@@ -33,14 +35,16 @@ const definitions = {
   listen: {
     kind: "text",
     default: "127.0.0.1:8080",
-    meaning: "Address and port that the server listens on. Taken up at the next start.",
+    atStart: true,
+    meaning: "Address and port that the server listens on.",
     check: (value) => (parseListen(value) ? undefined : "Give an address and a port, like 127.0.0.1:8080 or [::]:80."),
   },
   "https.listen": {
     kind: "text",
     default: "",
+    atStart: true,
     meaning:
-      "Address and port for https, like 0.0.0.0:443. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there. Taken up at the next start.",
+      "Address and port for https, like 0.0.0.0:443. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there.",
     check: (value) =>
       value === "" || parseListen(value) ? undefined : "Give an address and a port, like 0.0.0.0:443 or [::]:443.",
   },
@@ -59,18 +63,20 @@ const definitions = {
   },
   "connections.per_network": {
     kind: "number",
+    atStart: true,
     default: "200",
     least: 10,
     most: 100000,
     meaning:
-      "How many connections one network (an IPv4 address or an IPv6 /64) may hold; proxies of trusted_proxies are exempt. Taken up at the next start.",
+      "How many connections one network (an IPv4 address or an IPv6 /64) may hold; proxies of trusted_proxies are exempt.",
   },
   "connections.in_all": {
     kind: "number",
+    atStart: true,
     default: "10000",
     least: 100,
     most: 1000000,
-    meaning: "How many connections the server holds in all. Taken up at the next start.",
+    meaning: "How many connections the server holds in all.",
   },
   "acme.contact": {
     kind: "text",
@@ -284,6 +290,8 @@ export type Setting = {
   default: string;
   meaning: string;
   secret: boolean;
+  /** Taken up when the server starts, not before. */
+  atStart: boolean;
   variable: string;
 };
 
@@ -340,8 +348,9 @@ export function openConfig(input: {
       value: flag ?? variable ?? kept ?? definition.default,
       from,
       default: definition.default,
-      meaning: definition.meaning,
+      meaning: definition.atStart ? `${definition.meaning} Taken up at the next start.` : definition.meaning,
       secret: definition.secret === true,
+      atStart: definition.atStart === true,
       variable: variableOf(name),
     };
   };
@@ -505,8 +514,14 @@ export function bootOptions(
 ): BootOptions {
   const data = flags.data ?? environment.CANDOR_DATA ?? "./data";
   const credential = environment.CREDENTIALS_DIRECTORY ? `${environment.CREDENTIALS_DIRECTORY}/candor.key` : undefined;
-  const keyFile = flags.keyFile ?? environment.CANDOR_KEY_FILE ?? credential ?? `${data.replace(/[/\\]+$/, "")}.key`;
+  const keyFile = flags.keyFile ?? environment.CANDOR_KEY_FILE ?? credential ?? `${besideOf(data)}.key`;
   return { data, keyFile, guarded: guardedFolders(environment) };
+}
+
+/** As it was given where that says the folder's name, so that messages repeat it; "." and ".." don't. */
+function besideOf(data: string): string {
+  const bare = data.replace(/[/\\]+$/, "");
+  return ["", ".", ".."].includes(basename(bare)) ? resolve(bare || "/") : bare;
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * The only opener of the database. Its traps, each closed here and each with a test (test/db/): an empty key makes a
  * plaintext file; the key call never fails; URI names carry secrets into file names; temporary files spill plaintext;
- * ATTACH inherits; the migrator deletes children when foreign keys are on; two processes share one WAL.
+ * ATTACH inherits; the migrator deletes children when foreign keys are on; two processes share one WAL; a WAL is played
+ * into whatever database lies beside it.
  */
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -9,9 +10,10 @@ import Database from "better-sqlite3";
 import { type BetterSQLite3Database, drizzle } from "drizzle-orm/better-sqlite3";
 import type { MigrationMeta } from "drizzle-orm/migrator";
 import type { Clock } from "./clock.ts";
+import { readApplicationId } from "./crypto/first-page.ts";
 import type { Keys } from "./crypto/keyring.ts";
-import { nativeAddon, migrations as ownMigrations } from "./embedded.ts";
-import { isDiskFull, UserError } from "./errors.ts";
+import { nativeAddon, migrations as ownMigrations, version } from "./embedded.ts";
+import { isDamaged, isDiskFull, UserError } from "./errors.ts";
 import { giveToOwner } from "./ownership.ts";
 import * as schema from "./schema.ts";
 
@@ -21,11 +23,16 @@ export type Tx = Parameters<Parameters<Db["transaction"]>[0]>[0];
 /** In bytes; what made it longer than this was no everyday's work. */
 const longestWal = 4 * 1024 * 1024;
 
+/** The application id of a snapshot, until it is opened in the database's place: "copy" in ASCII. */
+const copyMark = 0x636f7079;
+
 /** What the encrypting build adds; `key` never fails: read something at once. */
 type Cipher = { key(key: Buffer): number };
 
 export type Store = {
   db: Db;
+  /** Where the database lies as it was before this opening upgraded it; undefined when it didn't. */
+  beforeUpgrade: string | undefined;
   /** Copies the whole database, encrypted with the same key, into a new file. */
   snapshot(file: string): void;
   /** Moves what was committed since the last time from the WAL into the database file. Nothing else ever does. */
@@ -34,6 +41,8 @@ export type Store = {
   walBytes(): number;
   close(): void;
 };
+
+const nativeOption = nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {};
 
 /** `where` is the data folder, or undefined for a database in memory (tests). */
 export function openStore(input: {
@@ -50,7 +59,9 @@ export function openStore(input: {
   const releaseLock = where ? takeLock(where) : () => {};
   try {
     if (where) refusePlaintext(file);
-    const client = new Database(file, nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {});
+    const isCopy = where !== undefined && existsSync(file) && readApplicationId(file, secret) === copyMark;
+    if (isCopy) refuseForeignLog(file);
+    const client = new Database(file, nativeOption);
     try {
       // SQLite gives the log and its index the mode of the database.
       for (const path of where ? [file, `${file}-wal`, `${file}-shm`] : []) closeToOthers(path);
@@ -66,19 +77,29 @@ export function openStore(input: {
       client.pragma("cache_size=-8000", { simple: true });
       client.pragma("cell_size_check=ON", { simple: true });
       client.pragma("trusted_schema=OFF", { simple: true });
+      // It has a log of its own from here on, which must be found to be its own whenever this process ends.
+      if (isCopy) {
+        client.pragma("application_id=0", { simple: true });
+        client.pragma("wal_checkpoint(TRUNCATE)", { simple: true });
+      }
       const db = drizzle(client, { schema }) as Db;
       const snapshot = (target: string) => {
         client.prepare("VACUUM INTO ?").run(target);
         closeToOthers(target);
+        markAsCopy(target, secret);
         refusePlaintext(target);
       };
-      migrate(db, input.migrations ?? ownMigrations, (from) => where && snapshotBefore(where, snapshot, from, clock));
+      let beforeUpgrade: string | undefined;
+      migrate(db, input.migrations ?? ownMigrations, () => {
+        if (where) beforeUpgrade = snapshotBefore(where, snapshot, clock);
+      });
       if (where) refusePlaintext(file);
       const walBytes = () => (where && existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0);
       const changes = client.prepare("SELECT total_changes()").pluck();
       let moved: unknown;
       return {
         db,
+        beforeUpgrade,
         snapshot,
         checkpoint: () => {
           const made = changes.get();
@@ -122,10 +143,7 @@ export function withoutWaiting<Result>(db: Db, work: () => Result): Result {
  */
 function takeLock(where: string): () => void {
   mkdirSync(where, { recursive: true, mode: 0o700 });
-  const lock = new Database(join(where, "lock"), {
-    timeout: 0,
-    ...(nativeAddon ? { nativeBinding: nativeAddon as unknown as string } : {}),
-  });
+  const lock = new Database(join(where, "lock"), { timeout: 0, ...nativeOption });
   try {
     // Whoever may read the file may lock it, and keep us from starting.
     closeToOthers(join(where, "lock"));
@@ -171,6 +189,26 @@ function refusePlaintext(file: string): void {
   }
 }
 
+function markAsCopy(target: string, secret: Buffer): void {
+  const copy = new Database(target, nativeOption);
+  try {
+    unlock(copy, secret, target);
+    copy.pragma(`application_id=${copyMark}`, { simple: true });
+  } finally {
+    copy.close();
+  }
+}
+
+/** What a killed server leaves is the log of the database before the snapshot, which it would turn into neither. */
+function refuseForeignLog(file: string): void {
+  const size = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (size === 0) return;
+  throw new UserError(
+    "conflict",
+    `${file} is a snapshot that was put here, and the log beside it belongs to the database before it. Remove ${file}-wal and ${file}-shm, and start again.`,
+  );
+}
+
 /** The cipher comes before the key; the key never stands in SQL text; only a read tells whether it was right. */
 function unlock(client: Database.Database, secret: Buffer, file: string): void {
   client.pragma("cipher='sqlcipher'", { simple: true });
@@ -191,7 +229,7 @@ function unlock(client: Database.Database, secret: Buffer, file: string): void {
 }
 
 /** Known migrations, from memory. A database that has one we don't know was written by a newer program. */
-function migrate(db: Db, migrations: MigrationMeta[], beforeChange: (from: number) => unknown): void {
+function migrate(db: Db, migrations: MigrationMeta[], beforeChange: () => void): void {
   const client = db.$client;
   const table = client.prepare("SELECT 1 FROM sqlite_master WHERE name='__drizzle_migrations'").pluck().get();
   const newest = table
@@ -201,12 +239,12 @@ function migrate(db: Db, migrations: MigrationMeta[], beforeChange: (from: numbe
   if (newest > known) {
     throw new UserError(
       "invalid",
-      "This database was written by a newer Candor. Run that version; nothing was changed.",
+      "This database was written by a newer Candor. Run that version, or go back to the copy that its upgrade left in snapshots/; nothing was changed.",
     );
   }
   client.pragma("foreign_keys=OFF", { simple: true });
   if (newest < known) {
-    if (newest > 0) beforeChange(newest);
+    if (newest > 0) beforeChange();
     runMigrations(db, migrations);
     const broken = client.prepare("PRAGMA foreign_key_check").raw().all();
     if (broken.length > 0) throw new Error(`A migration left ${broken.length} rows without their parent.`);
@@ -240,14 +278,15 @@ function runMigrations(db: Db, migrations: MigrationMeta[]): void {
   }
 }
 
-function snapshotBefore(where: string, snapshot: (file: string) => void, from: number, clock: Clock): void {
+function snapshotBefore(where: string, snapshot: (file: string) => void, clock: Clock): string {
   const folder = join(where, "snapshots");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const at = new Date(clock.now()).toISOString().replaceAll(":", "-").slice(0, 19);
-  const file = join(folder, `before-migration-${from}-${at}.db`);
+  const file = join(folder, `before-${version}-${at}.db`);
   rmSync(file, { force: true });
   snapshot(file);
   giveToOwner(where, file);
+  return file;
 }
 
 function asUserError(error: unknown, file: string): unknown {
@@ -260,7 +299,7 @@ function asUserError(error: unknown, file: string): unknown {
   ) {
     return new UserError("invalid", `${file} can't be opened for writing. Check the folder's owner and rights.`);
   }
-  if (code.startsWith("SQLITE_CORRUPT")) {
+  if (isDamaged(error)) {
     return new UserError(
       "invalid",
       `${file} is damaged. Put a snapshot in its place (candor snapshot makes them; an upgrade leaves one in snapshots/), without ${file}-wal and ${file}-shm.`,

@@ -33,6 +33,8 @@ export function createEdge(input: {
   challenges?: Challenges;
   /** For requests in clear: whether the host can be had over TLS. */
   hasCertificate?: (host: string) => boolean;
+  /** Whether a proxy in front took it over TLS already. */
+  cameOverTls?: (request: IncomingMessage) => boolean;
   /** Requests come over TLS, for the host that was named in the handshake and no other. */
   isTls?: boolean;
 }): RequestListener {
@@ -53,7 +55,7 @@ export function createEdge(input: {
       const text = challenges.answerFor(path.slice(challengePath.length));
       if (text !== undefined) return answerChallenge(response, text, method === "HEAD");
     }
-    if (hasCertificate?.(host)) {
+    if (hasCertificate?.(host) && !input.cameOverTls?.(request)) {
       const origin = press.originOf(host);
       // From the table, never from the request (and 308, so that what is posted stays a POST).
       if (origin?.startsWith("https:")) return redirect(response, reads ? 301 : 308, origin + url);
@@ -65,7 +67,7 @@ export function createEdge(input: {
       return;
     }
     if (press.originOf(host) === undefined)
-      return refuse(response, { status: 421, words: "This server has no page under that host name." });
+      return refuse(response, { status: 421, words: `This server has no page under the host name ${host}.` });
     input.app(request, response);
   };
 }

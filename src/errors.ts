@@ -20,11 +20,19 @@ export class UserError extends Error {
   }
 }
 
-/** Database and file system each have their own word for it, and what wraps an error keeps it as the cause. */
+/** Database and file system each have their own word for it. */
 export function isDiskFull(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    if (["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "ENOSPC", "EDQUOT"].includes(String((at as { code?: unknown }).code)))
-      return true;
-  }
-  return false;
+  return codesOf(error).some((code) => ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "ENOSPC", "EDQUOT"].includes(code));
+}
+
+/** A page of the database that isn't what was written there. */
+export function isDamaged(error: unknown): boolean {
+  return codesOf(error).some((code) => code.startsWith("SQLITE_CORRUPT"));
+}
+
+/** What wraps an error keeps it as the cause. */
+function codesOf(error: unknown): string[] {
+  const codes: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) codes.push(String((at as { code?: unknown }).code));
+  return codes;
 }

@@ -21,7 +21,7 @@ export function createHealth(house: Deps & { data: string }, pauses: { worstMs()
       known = { trouble: "database", mail: {}, until };
     }
     if (known.trouble !== before)
-      house.log[known.trouble ? "error" : "info"]("health.changed", { trouble: known.trouble });
+      house.log[known.trouble ? "error" : "info"]("health.changed", { trouble: known.trouble ?? "none" });
   };
   return (_request, response) => {
     if (performance.now() >= known.until) look();

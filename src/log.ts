@@ -9,12 +9,11 @@ const order: Level[] = ["debug", "info", "warn", "error"];
  * One JSON line per event. JSON escapes control characters, so a name with a line break can't forge a line. Details are
  * ids, counts and codes: never addresses, names, tokens or bodies.
  */
-export function createLog(input: { clock: Clock; write: (line: string) => void; least?: Level }): Log {
-  const least = order.indexOf(input.least ?? "info");
+export function createLog(input: { clock: Clock; write: (line: string) => void; least?: () => Level }): Log {
   const at =
     (level: Level) =>
     (event: string, detail: Record<string, unknown> = {}) => {
-      if (order.indexOf(level) < least) return;
+      if (order.indexOf(level) < order.indexOf(input.least?.() ?? "info")) return;
       const time = new Date(input.clock.now()).toISOString();
       input.write(`${JSON.stringify({ time, level, event, ...detail }, plainErrors)}\n`);
     };

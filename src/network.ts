@@ -31,6 +31,12 @@ export function peerOf(request: PeerRequest, proxies: BlockList): string {
   return isIP(nearest) ? nearest : direct;
 }
 
+/** Whether a trusted proxy took the request over TLS. One that doesn't say so is believed to: it would be sent there for ever. */
+export function cameOverTls(request: PeerRequest, proxies: BlockList): boolean {
+  if (!holds(proxies, plain(request.socket.remoteAddress ?? ""))) return false;
+  return String(request.headers["x-forwarded-proto"] ?? "").toLowerCase() !== "http";
+}
+
 export function holds(list: BlockList, address: string): boolean {
   return isIP(address) !== 0 && list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
 }

@@ -9,7 +9,7 @@ import type { Hono } from "hono";
 import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
+import { type Config, openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
 import { capConnections } from "./connections.ts";
 import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
 import { openStore } from "./db.ts";
@@ -23,7 +23,8 @@ import { rehearseForLater } from "./incidents/rehearsal.ts";
 import { startJobs } from "./jobs.ts";
 import { createLog, type Level } from "./log.ts";
 import { createMailer } from "./mail/mailer.ts";
-import { holds, peerOf } from "./network.ts";
+import { cameOverTls, holds, peerOf } from "./network.ts";
+import { listPages } from "./pages/pages.ts";
 import { watchPauses } from "./pauses.ts";
 import { createRender } from "./render.ts";
 import { createPress } from "./statuspage/press.ts";
@@ -48,6 +49,8 @@ export type OpenInput = {
   overrides?: Partial<Record<SettingName, string | undefined>>;
   clock?: Clock;
   write?: (line: string) => void;
+  /** Whether the database may be made: by whoever founds a house. */
+  mayBeNew?: boolean;
   /** False: letters are queued and stay so, and no certificate is asked for: the next server does both. */
   delivers?: boolean;
 };
@@ -68,8 +71,9 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
     const log = createLog({
       clock,
       write: input.write ?? ((line) => process.stderr.write(line)),
-      least: config.text("log.level") as Level,
+      least: () => config.text("log.level") as Level,
     });
+    if (store.beforeUpgrade) log.info("database.upgraded", { version, before: store.beforeUpgrade });
     const render = createRender();
     const certificates = createCertificateShelf({ db, keys, log });
     const transport = createTransport({ config, certificates, clock });
@@ -124,14 +128,21 @@ function unlockKeys(input: OpenInput): Deps["keys"] {
   if (input.data === undefined || input.keyFile === undefined) throw new Error("A data folder needs a key file.");
   const keyring = join(input.data, "keyring.json");
   refuseClosedFolder(input.data);
-  if (!existsSync(keyring) && !existsSync(join(input.data, "candor.db"))) {
+  const database = join(input.data, "candor.db");
+  if (!existsSync(keyring) && !existsSync(database)) {
     throw new UserError("not_found", `There is no Candor in ${input.data} yet. Run: candor init --data ${input.data}`);
+  }
+  // A new one would hide that the old one is lost, until somebody sets up a page in it.
+  if (!input.mayBeNew && !existsSync(database)) {
+    const advice =
+      "Put a snapshot in its place; the README says how. If nothing was ever set up here, run: candor init";
+    throw new UserError("not_found", `${database} is missing. ${advice}`);
   }
   return openKeyring(keyring, readKeyFile(input.keyFile, input.guarded));
 }
 
 /** Without the right to look inside, everything in a folder seems to be missing. */
-function refuseClosedFolder(data: string): void {
+export function refuseClosedFolder(data: string): void {
   try {
     if (!statSync(data).isDirectory())
       throw new UserError("invalid", `${data} isn't a folder. Name another with --data.`);
@@ -158,6 +169,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   const { config, log, press, data } = { ...house, data: input.data };
   const servers: (Server | SecureServer)[] = [];
   try {
+    if (listPages(house.db).length === 0) throw new UserError("not_found", "There is no page yet. Run: candor init");
     // The app and its libraries take longer to load than the page: the first visitor doesn't wait for them.
     let app: Promise<Hono<Env>> | undefined;
     const ready = () => {
@@ -167,24 +179,24 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     press.pressAll();
     const pauses = watchPauses();
     const health = createHealth({ ...house, data }, pauses);
-    const proxies = parseNetworks(config.text("trusted_proxies")) ?? new BlockList();
+    const proxies = trustedProxies(config);
     const visitors = lazyListener(async (request, incoming) =>
-      (await ready()).fetch(request, { peer: peerOf(incoming, proxies), operator: false }),
+      (await ready()).fetch(request, { peer: peerOf(incoming, proxies()), operator: false }),
     );
     const operator = lazyListener(async (request) =>
       (await ready()).fetch(request, { peer: "operator", operator: true }),
     );
 
-    const openDoor = async (door: Server | SecureServer, where: { host: string; port: number }) => {
+    const openDoor = async (door: Server | SecureServer, where: { host: string; port: number }, flag: string) => {
       servers.push(door);
       door.setTimeout(stalledMs);
       capConnections(door, {
         perNetwork: config.number("connections.per_network"),
         inAll: config.number("connections.in_all"),
-        isProxy: (address) => holds(proxies, address),
+        isProxy: (address) => holds(proxies(), address),
         log,
       });
-      await listen(door, where);
+      await listen(door, where, flag);
       door.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       });
@@ -212,16 +224,16 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         app: visitors,
         health,
         challenges: house.keeper.challenges,
-        ...(secureAddress ? { hasCertificate } : {}),
+        ...(secureAddress ? { hasCertificate, cameOverTls: (request) => cameOverTls(request, proxies()) } : {}),
       }),
     );
     const address = parseListen(config.text("listen")) as { host: string; port: number };
-    await openDoor(web, address);
+    await openDoor(web, address, "--listen");
     if (secureAddress) {
       const { createTlsServer } = await import("./tls/listener.ts");
       const answer = createEdge({ press, app: visitors, health, isTls: true });
       const { challenges } = house.keeper;
-      await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress);
+      await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress, "--https");
     }
     const bound = web.address() as { port: number };
     const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
@@ -259,6 +271,16 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     await house.close();
     throw error;
   }
+}
+
+/** Asked at every request that isn't answered from memory; what is set while the server runs holds at once. */
+function trustedProxies(config: Config): () => BlockList {
+  let known = { text: "", list: new BlockList() };
+  return () => {
+    const text = config.text("trusted_proxies");
+    if (text !== known.text) known = { text, list: parseNetworks(text) ?? new BlockList() };
+    return known.list;
+  };
 }
 
 function rehearsePublishing(house: Deps): void {
@@ -303,17 +325,17 @@ const settleMs = 20;
 /** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
 
-function listen(
-  server: Server | SecureServer,
-  where: { path: string } | { host: string; port: number },
-): Promise<void> {
+type Place = { path: string } | { host: string; port: number };
+
+/** @param flag names the address on the command line */
+function listen(server: Server | SecureServer, where: Place, flag = ""): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where)));
+    server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where, flag)));
     server.listen(where, () => resolve());
   });
 }
 
-function inWords(error: NodeJS.ErrnoException, where: { path: string } | { host: string; port: number }): Error {
+function inWords(error: NodeJS.ErrnoException, where: Place, flag: string): Error {
   if ("path" in where) {
     if (error.code === "EINVAL" || where.path.length > 100) {
       return new UserError(
@@ -327,14 +349,17 @@ function inWords(error: NodeJS.ErrnoException, where: { path: string } | { host:
     );
   }
   const address = `${where.host}:${where.port}`;
-  const advice = "Give another with --listen ADDR:PORT.";
+  const advice = `Give another with ${flag} ADDR:PORT.`;
   if (error.code === "EADDRINUSE") {
     return new UserError(
       "conflict",
-      `${address} is in use by another program. Stop that one, or give another address with --listen ADDR:PORT.`,
+      `${address} is in use by another program. Stop that one, or give another address with ${flag} ADDR:PORT.`,
     );
   }
-  if (error.code === "EACCES") return new UserError("forbidden", `This user may not listen on ${address}. ${advice}`);
+  if (error.code === "EACCES") {
+    const right = "Give it the right (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or another address with";
+    return new UserError("forbidden", `This user may not listen on ${address}. ${right} ${flag} ADDR:PORT.`);
+  }
   return new UserError("invalid", `Candor can't listen on ${address} (${error.code}). ${advice}`);
 }
 

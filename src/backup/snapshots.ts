@@ -40,6 +40,10 @@ export function takeSnapshot(input: {
     throw new UserError("invalid", "Give the snapshot's whole path, like /backups/candor.db.", { field: "file" });
   }
   const keyring = `${file.replace(/\.db$/, "")}.keyring.json`;
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
+    const inside = join(file, `${nameAt(input.now)}.db`);
+    throw new UserError("invalid", `${file} is a folder. Name a file in it, like ${inside}.`, { field: "file" });
+  }
   for (const path of [file, keyring]) {
     if (existsSync(path))
       throw new UserError("conflict", `${path} exists already. Name another file.`, { field: "file" });

@@ -85,7 +85,8 @@ export function createKeyring(path: string, kek: Buffer, now: number): void {
   writeFileDurably(path, `${JSON.stringify(file, null, 2)}\n`, { mode: 0o600, overwrite: false });
 }
 
-export function openKeyring(path: string, kek: Buffer): Keys {
+/** @param advice for whoever gave a key that belongs to another keyring */
+export function openKeyring(path: string, kek: Buffer, advice = "Name the right file with --key-file."): Keys {
   if (!existsSync(path)) {
     throw new UserError(
       "invalid",
@@ -96,7 +97,7 @@ export function openKeyring(path: string, kek: Buffer): Keys {
   if (file.kek !== keyFingerprint(kek)) {
     throw new UserError(
       "invalid",
-      `This is the wrong key: ${path} wants the key with the fingerprint ${file.kek}, the given one has ${keyFingerprint(kek)}. Name the right file with --key-file.`,
+      `This is the wrong key: ${path} wants the key with the fingerprint ${file.kek}, the given one has ${keyFingerprint(kek)}. ${advice}`,
     );
   }
   if (process.platform !== "win32") chmodSync(path, 0o600);

@@ -30,6 +30,14 @@ export function readKit(text: string): Buffer {
     const match = /^\W*([1-4])\s*[:.)]\s*(\S.*)$/.exec(line);
     if (match) found.set(Number(match[1]) - 1, mendLookalikes(match[2] as string));
   }
+  // Copied without their numbers; the checksums know the order.
+  if (found.size === 0) {
+    const bare = text
+      .split(/\r?\n/)
+      .map(mendLookalikes)
+      .filter((line) => /^[0-9a-f]{20}$/.test(line));
+    for (const [index, line] of bare.entries()) found.set(index, line);
+  }
   let hex = "";
   for (let index = 0; index < lineCount; index++) {
     const line = found.get(index);
@@ -62,7 +70,9 @@ export function restoreKeyFile(input: {
   keyring: string;
   kek: Buffer;
 }): "written" | "there already" {
-  if (existsSync(input.keyring)) openKeyring(input.keyring, input.kek);
+  if (existsSync(input.keyring)) {
+    openKeyring(input.keyring, input.kek, "The kit belongs to another Candor: take the one with that fingerprint.");
+  }
   if (existsSync(input.keyFile)) {
     if (readKeyFile(input.keyFile, input.guarded).equals(input.kek)) return "there already";
     throw new UserError(

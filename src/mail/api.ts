@@ -3,13 +3,14 @@
  * Addresses are in it, so it needs publisher; a test letter goes to any address, so it needs page_config.
  */
 
-import { queueTestLetter } from "../announcements/letters.ts";
+import { queueTestLetter, senderOf } from "../announcements/letters.ts";
 import { readBody } from "../api-body.ts";
 import { needText } from "../api-fields.ts";
 import { choiceOf, doing, wholeNumber } from "../api-routes.ts";
 import { recordDeed } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
 import type { Ctx, Route } from "../http.ts";
+import { originOf } from "../pages/pages.ts";
 import { type DeliveryState, deliveryStates } from "../schema.ts";
 import { iso, isoOrNull } from "../statuspage/shapes.ts";
 import { addressOf, bySeq } from "../subscribers/subscribers.ts";
@@ -115,7 +116,8 @@ export function mailApi(deps: Deps): Route[] {
       check.outcome === "reached"
         ? { outcome: check.outcome, encrypted: check.encrypted, verified: check.verified, signed_in: check.signedIn }
         : check;
-    return c.json({ server, paused: mailer.state().paused ?? null, letter: detail({ pageId, id, keys }) });
+    const sender = senderOf(deps.config, c.get("page"), originOf(db, pageId)).from.address;
+    return c.json({ server, sender, paused: mailer.state().paused ?? null, letter: detail({ pageId, id, keys }) });
   };
 
   const enter = { who: "program", role: "publisher" } as const;

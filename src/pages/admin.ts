@@ -54,7 +54,8 @@ export function pageAdmin(deps: Deps): Route[] {
       from: { default: "the default", database: "candor config", environment: variable, flag: "a flag at the start" }[
         from
       ],
-      command: `candor config set ${name} VALUE`,
+      // What stands in a shell's history is no secret.
+      command: `candor config set ${name} ${secret ? "-" : "VALUE"}`,
       // A variable or a flag is stronger than what the command sets.
       overruled: from === "environment" || from === "flag",
     }));

@@ -211,6 +211,7 @@ function settingShape(setting: Setting) {
     default: setting.default,
     meaning: setting.meaning,
     secret: setting.secret,
+    at_start: setting.atStart,
     variable: setting.variable,
   };
 }

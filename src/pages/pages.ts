@@ -79,12 +79,17 @@ export function originOf(db: Db | Tx, pageId: string): string {
   return host.origin;
 }
 
-/** Takes `status.example.com` (https is meant) or a whole origin like http://127.0.0.1:8080. */
+/** Takes `status.example.com` (https is meant) or a whole origin like http://127.0.0.1:8080. A name that the page has gets the new scheme and port. */
 export function addHost(tx: Db | Tx, input: { pageId: string; host: string; now: number; by: Actor }): Host {
   const origin = requireOrigin(input.host);
   const name = hostName(origin);
-  if (tx.select().from(hosts).where(eq(hosts.name, name)).get()) {
+  const known = tx.select().from(hosts).where(eq(hosts.name, name)).get();
+  if (known && (known.pageId !== input.pageId || known.origin === origin.origin)) {
     throw new UserError("conflict", `${name} already leads to a page here.`, { field: "host" });
+  }
+  if (known) {
+    recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "host.change", subject: name });
+    return tx.update(hosts).set({ origin: origin.origin }).where(eq(hosts.name, name)).returning().get();
   }
   const row = { name, origin: origin.origin, pageId: input.pageId, purpose: "public" as const, createdAt: input.now };
   const host = tx.insert(hosts).values(row).returning().get();

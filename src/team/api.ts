@@ -1,13 +1,15 @@
 /** Members and API tokens, for the operator alone: whoever could make these here could make themselves anything. */
-import { readBody } from "../api-body.ts";
+import { type BodyRecord, readBody } from "../api-body.ts";
 import { needText, takeClearable, takeList, takePart } from "../api-fields.ts";
 import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import { findPage, originOf } from "../pages/pages.ts";
+import type { Role } from "../schema.ts";
 import { iso, isoOrNull } from "../statuspage/shapes.ts";
 import { firstPageId } from "./guard.ts";
 import {
+  changeRoles,
   createMember,
   createSignInLink,
   findMemberByAddress,
@@ -27,15 +29,18 @@ export function memberApi(deps: Deps): Route[] {
 
   const addMember = async (c: Ctx) => {
     const fields = takePart(await readBody(c), "member");
-    const roles = (takeList(fields, "roles") ?? []).map(requireRole);
-    if (roles.length === 0) throw new UserError("invalid", "Give the member at least one role.", { field: "roles" });
     const member = createMember(db, {
       ...doer(c),
       address: needText(fields, "email"),
-      roles: [...new Set(roles)],
+      roles: needRoles(fields),
       keys,
     });
     return c.json(memberShape({ ...member, grants: grantsOf(db, member.id) }), 201);
+  };
+  const setRoles = async (c: Ctx) => {
+    const { id } = named(c);
+    changeRoles(db, { ...doer(c), memberId: id, roles: needRoles(takePart(await readBody(c), "member")) });
+    return c.json(memberShape({ ...named(c), grants: grantsOf(db, id) }));
   };
   const named = (c: Ctx): Member => {
     const address = c.req.param("address") ?? "";
@@ -51,7 +56,11 @@ export function memberApi(deps: Deps): Route[] {
   };
   const makeLink = (c: Ctx) => {
     const member = named(c);
-    if (member.suspended) throw new UserError("conflict", "This member is suspended, so no link lets them in.");
+    if (member.suspended)
+      throw new UserError(
+        "conflict",
+        "This member is suspended, so no link lets them in. To end that: candor member restore ADDRESS",
+      );
     const secret = createSignInLink(db, { ...doer(c), memberId: member.id });
     const url = `${originOf(db, firstPageId(deps))}/admin/enter/${secret}`;
     return c.json({ url, expires_at: iso(clock.now() + linkLifeMs) }, 201);
@@ -75,12 +84,19 @@ export function memberApi(deps: Deps): Route[] {
     { method: "GET", path: "/v1/members", enter, run: (c) => c.json(listMembers(db, keys).map(memberShape)) },
     { method: "POST", path: "/v1/members", enter, run: addMember },
     { method: "POST", path: "/v1/members/:address/link", enter, run: makeLink },
+    { method: "PUT", path: "/v1/members/:address/roles", enter, run: setRoles },
     { method: "PUT", path: "/v1/members/:address/suspension", enter, run: changeWith(suspendMember) },
     { method: "DELETE", path: "/v1/members/:address/suspension", enter, run: changeWith(restoreMember) },
     { method: "GET", path: "/v1/tokens", enter, run: (c) => c.json(listTokens(db).map(tokenShape)) },
     { method: "POST", path: "/v1/tokens", enter, run: addToken },
     { method: "DELETE", path: "/v1/tokens/:id", enter, run: dropToken },
   ];
+}
+
+function needRoles(fields: BodyRecord): Role[] {
+  const roles = (takeList(fields, "roles") ?? []).map(requireRole);
+  if (roles.length === 0) throw new UserError("invalid", "Give the member at least one role.", { field: "roles" });
+  return [...new Set(roles)];
 }
 
 function memberShape(member: Member & { grants: Grant[] }) {

@@ -31,7 +31,9 @@ export function createMember(
   return db.transaction((tx) => {
     const addressIndex = indexAddress(input.keys, address);
     if (tx.select({ id: members.id }).from(members).where(eq(members.addressIndex, addressIndex)).get()) {
-      throw new UserError("conflict", "This address belongs to a member already.", { field: "email" });
+      throw new UserError("conflict", "This address belongs to a member already. Other roles: candor member change.", {
+        field: "email",
+      });
     }
     const id = newId();
     const sealed = seal(input.keys, { column: "members.address", row: id }, address);
@@ -69,15 +71,7 @@ export function listMembers(db: Db, keys: Keys): (Member & { grants: Grant[] })[
 export function suspendMember(db: Db, input: { memberId: string; now: number; by: Actor }): void {
   const { memberId, now, by } = input;
   db.transaction((tx) => {
-    const owners = tx
-      .selectDistinct({ id: members.id })
-      .from(members)
-      .innerJoin(memberRoles, eq(memberRoles.memberId, members.id))
-      .where(and(eq(memberRoles.role, "owner"), isNull(memberRoles.pageId), isNull(members.suspendedAt)))
-      .all();
-    if (owners.length === 1 && owners[0]?.id === memberId) {
-      throw new UserError("conflict", "This is the last owner who can sign in. Add or restore another owner first.");
-    }
+    keepLastOwner(tx, memberId);
     const { changes } = tx
       .update(members)
       .set({ suspendedAt: now })
@@ -88,6 +82,36 @@ export function suspendMember(db: Db, input: { memberId: string; now: number; by
     tx.delete(signInLinks).where(eq(signInLinks.memberId, memberId)).run();
     recordDeed(tx, by, now, { action: "member.suspend", subject: memberId });
   });
+}
+
+/**
+ * Gives the member these roles on every page in place of those they had there; what they may on single pages stays.
+ *
+ * @throws UserError conflict for the last owner, who would be one no more
+ */
+export function changeRoles(db: Db, input: { memberId: string; roles: Role[]; now: number; by: Actor }): void {
+  const { memberId, roles } = input;
+  db.transaction((tx) => {
+    if (!roles.includes("owner")) keepLastOwner(tx, memberId);
+    tx.delete(memberRoles)
+      .where(and(eq(memberRoles.memberId, memberId), isNull(memberRoles.pageId)))
+      .run();
+    for (const role of roles) tx.insert(memberRoles).values({ memberId, role, pageId: null }).run();
+    recordDeed(tx, input.by, input.now, { action: "member.roles", subject: memberId });
+  });
+}
+
+/** Somebody must be left who may let others in. */
+function keepLastOwner(tx: Tx, memberId: string): void {
+  const owners = tx
+    .selectDistinct({ id: members.id })
+    .from(members)
+    .innerJoin(memberRoles, eq(memberRoles.memberId, members.id))
+    .where(and(eq(memberRoles.role, "owner"), isNull(memberRoles.pageId), isNull(members.suspendedAt)))
+    .all();
+  if (owners.length === 1 && owners[0]?.id === memberId) {
+    throw new UserError("conflict", "This is the last owner who can sign in. Add or restore another owner first.");
+  }
 }
 
 /** @throws UserError conflict for who isn't suspended */

@@ -58,7 +58,11 @@ export function revokeToken(db: Db, input: { id: string; now: number; by: Actor 
       .set({ revokedAt: input.now })
       .where(and(eq(apiTokens.id, input.id), isNull(apiTokens.revokedAt)))
       .run().changes;
-    if (changed === 0) throw new UserError("not_found", `There is no token ${JSON.stringify(input.id)} in use.`);
+    if (changed === 0)
+      throw new UserError(
+        "not_found",
+        `There is no token ${JSON.stringify(input.id)} in use. candor token list shows them by id.`,
+      );
     recordDeed(tx, input.by, input.now, { action: "token.revoke", subject: input.id });
   });
 }

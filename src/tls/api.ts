@@ -13,37 +13,46 @@ import {
   importCertificate,
   listCertificates,
   removeCertificate,
+  servedWith,
   stateOf,
 } from "./certificates.ts";
 
 export function certificateApi(deps: Deps): Route[] {
   const { db, keys, clock, certificates } = deps;
-  const shape = (certificate: Certificate) => ({
-    id: certificate.id,
-    names: certificate.names,
-    /** Hosts of the table that it can serve. */
-    hosts: listHosts(db)
+  const shape = (certificate: Certificate) => {
+    const hosts = listHosts(db)
       .map((host) => host.name)
-      .filter((host) => certificate.names.some((name) => covers(name, host))),
-    issuer: certificate.issuer,
-    state: stateOf(certificate, clock.now()),
-    not_before: iso(certificate.notBefore),
-    not_after: iso(certificate.notAfter),
-    created_at: iso(certificate.createdAt),
-  });
+      .filter((host) => certificate.names.some((name) => covers(name, host)));
+    const all = listCertificates(db);
+    return {
+      id: certificate.id,
+      names: certificate.names,
+      /** Hosts of the table that it can serve. */
+      hosts,
+      /** Those of them that no other certificate serves. */
+      serves: hosts.filter((host) => servedWith(all, host)?.id === certificate.id),
+      issuer: certificate.issuer,
+      state: stateOf(certificate, clock.now()),
+      not_before: iso(certificate.notBefore),
+      not_after: iso(certificate.notAfter),
+      created_at: iso(certificate.createdAt),
+    };
+  };
   const idOf = (c: Ctx) => c.req.param("id") ?? "";
 
   const create = async (c: Ctx) => {
     const fields = takePart(await readBody(c), "certificate");
     const [chain, key, authority] = [needText(fields, "chain"), needText(fields, "key"), takeText(fields, "authority")];
-    const made = db.transaction((tx) => {
-      const certificate = importCertificate(tx, { chain, key, authority, keys, now: clock.now() });
-      const subject = certificate.names.join(", ");
+    const { certificate, isNew } = db.transaction((tx) => {
+      const before = listCertificates(tx);
+      const kept = importCertificate(tx, { chain, key, authority, keys, now: clock.now() });
+      if (before.some(({ id }) => id === kept.id)) return { certificate: kept, isNew: false };
+      const subject = kept.names.join(", ");
       recordDeed(tx, c.get("actor"), clock.now(), { action: "certificate.import", subject });
-      return certificate;
+      return { certificate: kept, isNew: true };
     });
-    certificates.reload();
-    return c.json(shape(made), 201);
+    if (isNew) certificates.reload();
+    return c.json(shape(certificate), isNew ? 201 : 200);
   };
   const remove = (c: Ctx) => {
     const gone = db.transaction((tx) => {

@@ -69,6 +69,10 @@ export function importCertificate(
   const roots = input.authority === undefined ? [] : readCertificates(input.authority, "authority");
   const path = orderPath(own, given, roots);
   for (const certificate of path) refuseOutOfDate(certificate, now);
+  const chain = path.map((certificate) => certificate.toString()).join("");
+  // Whoever renews by a timetable brings the same one again and again.
+  const known = db.select({ id: certificates.id }).from(certificates).where(eq(certificates.chain, chain)).get();
+  if (known) return findCertificate(db, known.id);
 
   const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
   const id = insertCertificate(db, { path, names, privateKey: pem, keys: input.keys, now });
@@ -106,7 +110,7 @@ export function insertCertificate(
   return id;
 }
 
-/** The ones that last longest first. */
+/** The ones that last longest first; a host takes the first that covers it. */
 export function listCertificates(db: Db | Tx): Certificate[] {
   return db.select(shown).from(certificates).orderBy(desc(certificates.notAfter), desc(certificates.createdAt)).all();
 }
@@ -136,6 +140,11 @@ export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }):
   const row = db.select().from(certificates).where(eq(certificates.id, input.id)).get();
   if (!row) throw new UserError("not_found", `There is no certificate ${input.id}.`);
   return { chain: row.chain, key: unseal(input.keys, { column, row: row.id }, row.privateKey) };
+}
+
+/** The certificate that a host is served with, as on the shelf. */
+export function servedWith(list: Certificate[], host: string): Certificate | undefined {
+  return list.find(({ names }) => names.some((name) => covers(name, host)));
 }
 
 /** Expiring: its renewal is overdue. */

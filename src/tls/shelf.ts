@@ -46,7 +46,11 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }):
     wild = parents;
   };
   reload();
-  const find = (name: string) => exact.get(name) ?? wild.get(name.slice(name.indexOf(".") + 1));
+  /** Whichever lasts longer: one for the name itself, or one for all names of its domain. */
+  const find = (name: string) => {
+    const [own, shared] = [exact.get(name), wild.get(name.slice(name.indexOf(".") + 1))];
+    return own && shared ? (own.notAfter >= shared.notAfter ? own : shared) : (own ?? shared);
+  };
   return {
     find: (name) => find(name)?.context,
     servedSince: (name) => find(name)?.since,

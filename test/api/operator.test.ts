@@ -21,7 +21,7 @@ after(() => house.close());
 test("settings are read, set and unset; a secret one is never told", async () => {
   const list = (await house.operate("GET", "/v1/settings")).json();
   assert.ok(list.length >= 10);
-  assert.equal(Object.keys(list[0]).join(" "), "name value is_set from default meaning secret variable");
+  assert.equal(Object.keys(list[0]).join(" "), "name value is_set from default meaning secret at_start variable");
   const set = await house.operate("PUT", "/v1/settings/mail.burst_factor", { value: 7 });
   assert.deepEqual([set.status, set.json().value, set.json().from], [200, "7", "database"]);
   assert.equal(house.deps.config.number("mail.burst_factor"), 7);
@@ -132,6 +132,28 @@ test("the last owner who can sign in can't be suspended", async () => {
   assert.equal((await house.operate("PUT", "/v1/members/olive@example.com/suspension")).status, 200);
   assert.equal((await house.operate("PUT", "/v1/members/ola@example.com/suspension")).status, 409);
   assert.equal((await house.operate("DELETE", "/v1/members/olive@example.com/suspension")).status, 200);
+});
+
+test("a member's roles are changed at once, and the last owner keeps theirs", async () => {
+  const member = (
+    await house.operate("POST", "/v1/members", { member: { email: "rae@example.com", roles: ["team"] } })
+  ).json();
+  const put = (address: string, roles: string[]) =>
+    house.operate("PUT", `/v1/members/${address}/roles`, { member: { roles } });
+  const changed = await put("rae@example.com", ["publisher", "page_config", "publisher"]);
+  assert.equal(changed.status, 200, changed.text);
+  const rolesOf = (shape: any) => shape.roles.map((grant: any) => grant.role).sort();
+  assert.deepEqual(rolesOf(changed.json()), ["page_config", "publisher"]);
+  const listed = (await house.operate("GET", "/v1/members")).json().find((one: any) => one.id === member.id);
+  assert.deepEqual(rolesOf(listed), ["page_config", "publisher"]);
+  assert.equal((await house.operate("GET", "/v1/audit?limit=1")).json()[0].action, "member.roles");
+
+  assert.equal((await put("rae@example.com", [])).json().field, "roles");
+  assert.equal((await put("nobody@example.com", ["team"])).status, 404);
+  assert.equal((await put("ola@example.com", ["publisher"])).status, 200, "there is another owner");
+  const last = await put("olive@example.com", ["publisher"]);
+  assert.deepEqual([last.status, /last owner/.test(last.text)], [409, true]);
+  assert.equal((await put("olive@example.com", ["owner", "publisher"])).status, 200);
 });
 
 test("a token is shown once, works, and is revoked", async () => {

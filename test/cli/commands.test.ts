@@ -1,8 +1,9 @@
 /** Every command twice: through a running server's socket, and in its own process. The words must be the same. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createAuthority } from "../support/authority.ts";
 import { foundedPlace, isOneLine, type Place } from "./program.ts";
 
 /** What differs from run to run by nature. */
@@ -110,6 +111,8 @@ async function tour(place: Place & { port: number }): Promise<{ words: string; s
   await run(["host", "list"]);
   await run(["host", "remove", "https://status.example.com"]);
   await run(["member", "add", "paul@example.com", "--role", "publisher"]);
+  const changed = await run(["member", "change", "paul@example.com", "--role", "publisher,team"]);
+  assert.equal(changed, "paul@example.com is publisher, team now.\n");
   await run(["member", "list"]);
   await run(["member", "suspend", "paul@example.com"]);
   await run(["member", "restore", "paul@example.com"]);
@@ -182,7 +185,10 @@ test("mistakes are the same sentence with a running server and without one", asy
 test("what is queued without a server waits for one, which then keeps or sends it", async (t) => {
   const place = await foundedPlace(t);
   await place.run(["subscriber", "add", "ada@example.com", "--confirmed"]);
-  const opened = await place.run(["incident", "open", "--title", "It fails", "--body", "We look into it."]);
+  const words = ["incident", "open", "--title", "It fails", "--body", "We look into it."];
+  const silent = await place.run([...words, "--no-notify"]);
+  assert.equal(silent.stderr, "");
+  const opened = await place.run(words);
   assert.match(opened.stderr, /No server runs: the letters wait/);
   const waiting = await place.run(["mail", "queue", "--json"]);
   assert.equal(JSON.parse(waiting.stdout).queued, 1);
@@ -197,6 +203,50 @@ test("what is queued without a server waits for one, which then keeps or sends i
   assert.ok(isOneLine(dropped), dropped.stderr);
 });
 
+test("a setting says whether it waits for the next start", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const set = async (name: string, value: string) => (await run(["config", "set", name, value])).stdout;
+  for (const [name, value] of [
+    ["listen", "127.0.0.1:8081"],
+    ["https.listen", "127.0.0.1:8443"],
+    ["connections.in_all", "9000"],
+    ["connections.per_network", "50"],
+  ] as const)
+    assert.equal(await set(name, value), `${name} is now ${value}. It is taken up at the next start.\n`);
+  assert.equal(await set("trusted_proxies", "127.0.0.1"), "trusted_proxies is now 127.0.0.1.\n");
+  assert.match((await run(["config", "list"])).stdout, /for https.* Taken up at the next start\.$/m);
+});
+
+test("an imported certificate that isn't served is said not to be, and why", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const authority = await createAuthority();
+  const bring = async (days: [number, number]) => {
+    const { certificate, key } = await authority.issue(["status.example.com"], { days });
+    writeFileSync(join(place.folder, "chain.pem"), certificate + authority.intermediate);
+    writeFileSync(join(place.folder, "key.pem"), key);
+    writeFileSync(join(place.folder, "root.pem"), authority.root);
+    const words = ["cert", "import", "--chain", "chain.pem", "--key", "key.pem", "--authority", "root.pem", "--json"];
+    const { code, stdout, stderr } = await run(words);
+    assert.equal(code, 0, stderr);
+    return { id: JSON.parse(stdout).id, said: stderr };
+  };
+  await run(["host", "add", "status.example.com"]);
+  const long = await bring([-1, 90]);
+  assert.equal(
+    long.said,
+    "Candor doesn't listen for https yet: candor serve --https 0.0.0.0:443, or candor config set https.listen.\n",
+  );
+  await run(["config", "set", "https.listen", "127.0.0.1:8443"]);
+  const short = await bring([-1, 30]);
+  assert.equal(
+    short.said,
+    `status.example.com stays with ${long.id}, which goes before it. To end that: candor cert remove ${long.id}\n`,
+  );
+  assert.match((await run(["cert", "list"])).stdout, new RegExp(`${short.id} .* no host$`, "m"));
+});
+
 test("a test letter says whether the mail server takes it", async (t) => {
   const place = await foundedPlace(t);
   const kept = await place.run(["mail", "test", "olive@example.com"]);
@@ -206,4 +256,6 @@ test("a test letter says whether the mail server takes it", async (t) => {
   const refused = await place.run(["mail", "test", "olive@example.com"]);
   assert.equal(refused.code, 1);
   assert.match(refused.stdout, /can't be had/);
+  assert.match(refused.stdout, /^From +status@localhost\.localdomain$/m);
+  assert.match(refused.stderr, /It waits and is tried again\. To take it out: candor mail drop 2$/m);
 });

@@ -44,6 +44,25 @@ test("a typo in the kit is found in its line, a missing line is named, and nothi
   assert.equal(existsSync(place.keyFile), false);
 });
 
+test("the four lines are enough, without their numbers too", async (t) => {
+  const place = await foundedPlace(t);
+  const lines = JSON.parse((await place.run(["key", "kit", "--json"])).stdout).lines as string[];
+  rmSync(place.keyFile);
+  const input = `${lines.map((line) => line.replace(/^\d:\s*/, "")).join("\n")}\n`;
+  const restored = await place.run(["key", "restore"], { input });
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.equal((await place.run(["page", "show"])).code, 0);
+});
+
+test("no kit is printed of a key that opens nothing here", async (t) => {
+  const place = await foundedPlace(t);
+  writeFileSync(place.keyFile, `${"ab".repeat(32)}\n`);
+  const kit = await place.run(["key", "kit"]);
+  assert.ok(isOneLine(kit), kit.stderr);
+  assert.match(kit.stderr, /^This is the wrong key: .* Name the right file with --key-file\.$/m);
+  assert.equal(kit.stdout, "");
+});
+
 test("another house's kit is refused, and another key never written over", async (t) => {
   const place = await foundedPlace(t);
   const other = await foundedPlace(t);
@@ -51,7 +70,7 @@ test("another house's kit is refused, and another key never written over", async
   const key = readFileSync(place.keyFile, "utf8");
   const over = await place.run(["key", "restore"], { input: kit });
   assert.ok(isOneLine(over), over.stderr);
-  assert.match(over.stderr, /wrong key/);
+  assert.match(over.stderr, /wrong key: .* The kit belongs to another Candor: take the one with that fingerprint\.$/m);
   assert.equal(readFileSync(place.keyFile, "utf8"), key);
 
   const elsewhere = makePlace(t);

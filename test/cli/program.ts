@@ -14,7 +14,7 @@ export type Place = {
   data: string;
   keyFile: string;
   /** Runs a command to its end in the folder, without a terminal. */
-  run(words: string[], more?: { input?: string; env?: Record<string, string> }): Promise<Outcome>;
+  run(words: string[], more?: { input?: string; env?: Record<string, string>; cwd?: string }): Promise<Outcome>;
   /** Runs many commands without input, one after another, in one process. */
   shell(): (words: string[]) => Promise<Outcome>;
   /** Starts a command that stays, once stderr says that it serves. */
@@ -35,7 +35,7 @@ export function makePlace(t: TestContext): Place {
     data: join(folder, "data"),
     keyFile: join(folder, "data.key"),
     run: (words, more = {}) => {
-      const { child, end } = launch(folder, words, more.env);
+      const { child, end } = launch(folder, words, more.env, more.cwd);
       child.stdin?.end(more.input ?? "");
       return end;
     },
@@ -104,8 +104,8 @@ function environment(folder: string): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, HOME: folder, TZ: "UTC", NODE_COMPILE_CACHE: cache };
 }
 
-function launch(folder: string, words: string[], more: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [program, ...words], { cwd: folder, env: { ...environment(folder), ...more } });
+function launch(folder: string, words: string[], more: Record<string, string> = {}, cwd = folder) {
+  const child = spawn(process.execPath, [program, ...words], { cwd, env: { ...environment(folder), ...more } });
   const said = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => {
     said.stdout += text;

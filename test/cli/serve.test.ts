@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -38,6 +38,41 @@ test("serve ends well on SIGINT, also when npm passes it on a second time at onc
   const { code, stderr } = await server.stop("SIGINT");
   assert.equal(code, 0);
   assert.match(stderr, /server\.stopped/);
+});
+
+test("serve ends well when its terminal goes away, and no signal opens a debugger", async (t) => {
+  const place = await foundedPlace(t);
+  const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  server.child.kill("SIGUSR1");
+  assert.equal((await place.run(["health"])).code, 0);
+  const { code, stderr } = await server.stop("SIGHUP");
+  assert.equal(code, 0);
+  assert.match(stderr, /server\.stopped/);
+  assert.doesNotMatch(stderr, /Debugger/);
+});
+
+test("health says that a server hangs, soon", async (t) => {
+  const place = await foundedPlace(t);
+  const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  server.child.kill("SIGSTOP");
+  const hangs = await place.run(["health"]);
+  server.child.kill("SIGCONT");
+  assert.ok(isOneLine(hangs), hangs.stderr);
+  assert.match(hangs.stderr, /hasn't answered for 4 seconds/);
+  assert.equal((await place.run(["health"])).code, 0);
+});
+
+test("health doesn't say that no server runs to somebody who may not look", {
+  skip: process.getuid?.() === 0 ? false : "needs root",
+}, async (t) => {
+  const place = await foundedPlace(t);
+  await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  chmodSync(place.folder, 0o755);
+  const program = join(import.meta.dirname, "../../cli/candor.ts");
+  const nobody = { uid: 65534, gid: 65534, cwd: "/", encoding: "utf8" } as const;
+  const { status, stderr } = spawnSync(process.execPath, [program, "health", "--data", place.data], nobody);
+  assert.equal(status, 1);
+  assert.match(stderr, /^The data folder .* can't be used by this user \(EACCES\)\. .*$/m);
 });
 
 test("a second server on the same folder, and a port in use, are refused in one sentence", async (t) => {

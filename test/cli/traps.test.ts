@@ -76,12 +76,63 @@ test("a database that isn't encrypted, isn't ours or is newer is refused", async
     .prepare("INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('later', 99999999999999)")
     .run();
   store.close();
-  await refuses(run, ["serve"], /written by a newer Candor\. Run that version; nothing was changed/);
+  await refuses(
+    run,
+    ["serve"],
+    /written by a newer Candor\. Run that version, or go back to the copy .* nothing was changed/,
+  );
   writeFileSync(file, "SQLite format 3\0".padEnd(4096, "\0"));
   for (const name of ["candor.db-wal", "candor.db-shm"]) rmSync(join(place.data, name), { force: true });
   await refuses(run, ["serve"], /isn't encrypted/);
   writeFileSync(file, "x".repeat(8192));
   await refuses(run, ["serve"], /doesn't open with this keyring/);
+});
+
+test("a damage that is found only later is said to be one, and isn't a bug", async (t) => {
+  const place = await foundedPlace(t);
+  const file = join(place.data, "candor.db");
+  const keys = openKeyring(join(place.data, "keyring.json"), readKeyFile(place.keyFile));
+  const store = openStore({ where: place.data, keys, clock: { now: () => 0 } });
+  const root = store.db.$client.prepare("SELECT rootpage FROM sqlite_master WHERE name='pages'").pluck().get();
+  store.close();
+  const bytes = readFileSync(file);
+  bytes.fill(1, (Number(root) - 1) * 4096 + 100, (Number(root) - 1) * 4096 + 104);
+  writeFileSync(file, bytes);
+  for (const words of [
+    ["serve", "--listen", "127.0.0.1:0"],
+    ["component", "list"],
+  ])
+    await refuses(
+      place.run,
+      words,
+      /^The database is damaged\. .*put a snapshot in its place; the README says how\.$/im,
+    );
+});
+
+test("a database that is missing is said to be, and none is made in its place", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  rmSync(join(place.data, "candor.db"));
+  for (const words of [["serve"], ["component", "list"]])
+    await refuses(run, words, /^data\/candor\.db is missing\. Put a snapshot in its place; the README says how\./);
+  assert.equal(existsSync(join(place.data, "candor.db")), false);
+});
+
+test("a database without a page isn't served, and the log says nothing more", async (t) => {
+  const place = await foundedPlace(t);
+  rmSync(join(place.data, "candor.db"));
+  const keys = openKeyring(join(place.data, "keyring.json"), readKeyFile(place.keyFile));
+  openStore({ where: place.data, keys, clock: { now: () => 0 } }).close();
+  await refuses(place.run, ["serve"], /^There is no page yet\. Run: candor init$/m);
+});
+
+test("from inside the data folder its key is still found beside it", async (t) => {
+  const place = await foundedPlace(t);
+  const run = (words: string[]) => place.run(words, { cwd: place.data });
+  for (const data of [".", "./", "../data"]) {
+    const { code, stderr } = await run(["page", "show", "--data", data]);
+    assert.equal(code, 0, `${data}: ${stderr}`);
+  }
 });
 
 test("a listen address that can't be, by flag or variable, names the setting", async (t) => {
@@ -91,7 +142,9 @@ test("a listen address that can't be, by flag or variable, names the setting", a
   await refuses(run, ["serve", "--listen", "127.0.0.1:99999"], /listen: Give an address and a port/);
   const byVariable = (words: string[]) => place.run(words, { env: { CANDOR_LISTEN: "nowhere" } });
   await refuses(byVariable, ["serve"], /^CANDOR_LISTEN: Give an address and a port/);
-  await refuses(run, ["serve", "--listen", "192.0.2.1:8080"], /can't listen on 192\.0\.2\.1:8080/);
+  await refuses(run, ["serve", "--listen", "192.0.2.1:8080"], /can't listen on 192\.0\.2\.1:8080.*--listen ADDR/);
+  const https = ["serve", "--listen", "127.0.0.1:0", "--https", "192.0.2.1:8443"];
+  await refuses(run, https, /can't listen on 192\.0\.2\.1:8443.*--https ADDR/);
 });
 
 test("a data folder that is a file, or may not be used, is said to be so", async (t) => {
@@ -178,6 +231,59 @@ test("a file system that is read-only is said to be so", { skip: needsMount() },
   }
 });
 
+test("a slip in a command's words is answered in the operator's own, and changes nothing", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  await run(["component", "create", "API"]);
+  await run(["group", "create", "Core"]);
+  await refuses(run, ["page", "change"], /^Say what to change\. See candor page change --help\.$/m);
+  await refuses(run, ["component", "change", "API"], /^Say what to change\. See candor component change --help\.$/m);
+  await refuses(run, ["group", "change", "Core"], /^Say what to change\. See candor group change --help\.$/m);
+  for (const verb of ["show", "retry", "drop"])
+    await refuses(run, ["mail", verb, "x"], /^Give the letter's number, from candor mail list\.$/m);
+  for (const verb of ["send", "drop"])
+    await refuses(
+      run,
+      ["announcement", verb, "x"],
+      /^Give the announcement's number, from candor announcement list\.$/m,
+    );
+  const planned = ["incident", "open", "--title", "x", "--body", "x", "--from", "2030-01-01T04:00Z"];
+  await refuses(run, planned, /^Say when the maintenance begins and when it ends, with --from and --until\.$/m);
+  await refuses(run, ["token", "revoke", "ci"], /There is no token "ci" in use\. candor token list shows them by id\./);
+  await refuses(run, ["snapshot", place.data], /data is a folder\. Name a file in it, like .*data\/candor-.*\.db\.$/m);
+  const added = await run(["member", "add", "paul@example.com", "--role", "publisher, team", "--json"]);
+  assert.deepEqual(
+    JSON.parse(added.stdout).roles.map((grant: any) => grant.role),
+    ["publisher", "team"],
+  );
+  await run(["member", "suspend", "paul@example.com"]);
+  await refuses(run, ["member", "link", "paul@example.com"], /To end that: candor member restore ADDRESS/);
+});
+
+test("a host that is added with another port changes to it, also when it is the only one", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const moved = await run(["host", "add", "http://127.0.0.1:9999"]);
+  assert.equal(moved.stdout, "The page is served at http://127.0.0.1:9999 now.\n", moved.stderr);
+  const list = JSON.parse((await run(["host", "list", "--json"])).stdout);
+  assert.deepEqual(
+    list.map((host: any) => host.origin),
+    ["http://127.0.0.1:9999"],
+  );
+  await refuses(run, ["host", "add", "http://127.0.0.1:9999"], /already leads to a page here/);
+});
+
+test("help explains a command at any depth, names the nearest of what isn't one, and runs nothing", async (t) => {
+  const place = makePlace(t);
+  const run = place.shell();
+  const usage = async (words: string[]) => /^Usage: (.*)$/m.exec((await run(words)).stdout)?.[1];
+  assert.equal(await usage(["help", "incident", "open"]), "candor incident open [options]");
+  assert.equal(await usage(["help", "init", "--yes"]), "candor init [options]");
+  assert.equal(await usage(["help"]), "candor [options] [command]");
+  await refuses(run, ["help", "incdent"], /^Unknown command 'incdent'\. Did you mean incident\?$/m);
+  await refuses(run, ["help", "incident", "opne"], /^Unknown command 'opne'\. Did you mean open\?$/m);
+});
+
 test("help is an answer, not a mistake", async (t) => {
   const place = makePlace(t);
   const run = place.shell();
@@ -187,6 +293,5 @@ test("help is an answer, not a mistake", async (t) => {
     assert.match(stdout, /Usage: candor/);
     assert.equal(stderr, "");
   }
-  const { stdout } = await run(["--version"]);
-  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  for (const flag of ["--version", "-V"]) assert.match((await run([flag])).stdout, /^\d+\.\d+\.\d+\n$/);
 });

@@ -16,7 +16,7 @@ import { test } from "node:test";
 import Database from "better-sqlite3";
 import { systemClock } from "../../src/clock.ts";
 import { createKeyFile, createKeyring, type Keys, openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
-import { openStore, withoutWaiting } from "../../src/db.ts";
+import { openStore, type Store, withoutWaiting } from "../../src/db.ts";
 import { migrations } from "../../src/embedded.ts";
 import { hosts, pages, settings } from "../../src/schema.ts";
 
@@ -171,6 +171,52 @@ test("a database newer than the program is refused, and one that is older is cop
   assert.throws(() => openStore({ where, keys, clock: systemClock }), /newer Candor/);
 });
 
+test("the log of the database before a restored snapshot is refused, and left alone", () => {
+  const where = folder();
+  const keys = keysIn(where);
+  const file = join(where, "candor.db");
+  const write = (store: Store, name: string) =>
+    store.db.insert(settings).values({ name, value: "x", updatedAt: 0 }).run();
+  const store = openStore({ where, keys, clock: systemClock });
+  write(store, "early");
+  const copy = join(where, "copy.db");
+  store.snapshot(copy);
+  write(store, "late");
+  // As a killed process leaves it.
+  const log = readFileSync(`${file}-wal`);
+  store.close();
+
+  copyFileSync(copy, file);
+  writeFileSync(`${file}-wal`, log);
+  assert.throws(() => openStore({ where, keys, clock: systemClock }), {
+    name: "UserError",
+    message: /candor\.db is a snapshot.*Remove .*candor\.db-wal and .*candor\.db-shm, and start again/,
+  });
+  assert.deepEqual(readFileSync(`${file}-wal`), log);
+  assert.deepEqual(readFileSync(file), readFileSync(copy));
+
+  rmSync(`${file}-wal`);
+  const restored = openStore({ where, keys, clock: systemClock });
+  assert.deepEqual(
+    restored.db
+      .select()
+      .from(settings)
+      .all()
+      .map(({ name }) => name),
+    ["early"],
+  );
+  // From here on it has a log of its own, which a killed process leaves too.
+  write(restored, "after");
+  const own = readFileSync(`${file}-wal`);
+  const base = readFileSync(file);
+  restored.close();
+  writeFileSync(file, base);
+  writeFileSync(`${file}-wal`, own);
+  const again = openStore({ where, keys, clock: systemClock });
+  assert.equal(again.db.select().from(settings).all().length, 2);
+  again.close();
+});
+
 test("a key file that others can read, that is missing or that holds something else is refused in one sentence", () => {
   const where = folder();
   const file = join(where, "k");
@@ -235,6 +281,7 @@ test("a migration that rebuilds a table keeps its children, and the database bef
   assert.equal(upgraded.db.$client.pragma("foreign_keys", { simple: true }), 1);
   upgraded.close();
   const copies = readdirSync(join(where, "snapshots"));
+  assert.equal(upgraded.beforeUpgrade, join(where, "snapshots", copies[0] as string));
   assert.equal(copies.length, 1);
   assert.throws(
     () => openStore({ where, keys, clock: systemClock }),

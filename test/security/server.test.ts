@@ -18,7 +18,7 @@ async function serve(t: TestContext, folder = mkdtempSync(join(tmpdir(), "candor
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
   const now = Date.now();
   prepareKeys({ ...place, now });
-  const founded = openHouse({ ...place, environment, write: () => {} });
+  const founded = openHouse({ ...place, environment, mayBeNew: true, write: () => {} });
   const names = {
     pageName: "Acme",
     host: "http://127.0.0.1:1",

@@ -163,6 +163,27 @@ for (const { what, given, field, words } of refused) {
   });
 }
 
+test("of two certificates for a host the list says which is served, and the same one twice is one", async () => {
+  const { certificate, key } = await authority.issue(["status.example.com"]);
+  const { certificate: short, key: shortKey } = await authority.issue(["status.example.com"], { days: [-1, 20] });
+  const long = { chain: certificate + authority.intermediate, key, authority: authority.root };
+  const { house, answer: first } = await offer(long);
+  const bring = (given: Given) => house.operate("POST", "/v1/certificates", { certificate: given });
+  const second = await bring({ ...long, chain: short + authority.intermediate, key: shortKey });
+  const again = await bring(long);
+  assert.deepEqual([first.status, second.status, again.status], [201, 201, 200]);
+  assert.equal(again.json().id, first.json().id);
+  const list = (await house.operate("GET", "/v1/certificates")).json();
+  const told = list.map((row: any) => [row.id, row.hosts, row.serves]);
+  assert.deepEqual(told, [
+    [first.json().id, ["status.example.com"], ["status.example.com"]],
+    [second.json().id, ["status.example.com"], []],
+  ]);
+  const deeds = (await house.operate("GET", "/v1/audit")).json();
+  assert.equal(deeds.filter((deed: any) => deed.action === "certificate.import").length, 2);
+  await house.close();
+});
+
 test("an RSA certificate is taken, expires by its own measure, and can be removed", async () => {
   const { certificate, key } = await authority.issue(["status.example.com"], { kind: "rsa" });
   const { house, answer } = await offer({

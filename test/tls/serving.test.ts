@@ -26,7 +26,7 @@ async function serve(t: TestContext, clock = { now: () => Date.now() }) {
   const by = { kind: "operator" } as const;
   prepareKeys({ ...place, now });
   const port = await freePort();
-  const founded = openHouse({ ...place, environment: {}, write: () => {} });
+  const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
   const names = { pageName: "Acme", host: `https://status.example.com:${port}`, owner: "o@example.com" };
   foundHouse(founded, { ...names, smtpUrl: "", acmeContact: "", timeZone: "UTC", now, by });
   const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
@@ -147,6 +147,23 @@ test("who comes in clear is sent to https once the host has a certificate, and o
   assert.equal((await ask("bare.example.net")).status, 200);
   assert.equal((await ask("127.0.0.1")).status, 200);
   assert.equal((await ask("evil.test")).status, 421);
+});
+
+test("what a trusted proxy took over TLS isn't sent to https again, and what it took in clear is", async (t) => {
+  const { deps, origin, bring } = await serve(t);
+  await bring(["status.example.com"]);
+  const status = (proto?: string) =>
+    new Promise<number>((resolve, reject) => {
+      const headers = { host: "status.example.com", ...(proto ? { "x-forwarded-proto": proto } : {}) };
+      getPlain(origin, { headers, agent: false }, (response) => resolve(response.resume().statusCode ?? 0)).on(
+        "error",
+        reject,
+      );
+    });
+  assert.equal(await status("https"), 301, "anybody may say so");
+  // Taken up while the server runs.
+  deps.config.set("trusted_proxies", "127.0.0.1", Date.now());
+  assert.deepEqual([await status("https"), await status(), await status("http")], [200, 200, 301]);
 });
 
 test("once its certificate has expired nobody is sent to https, and whoever insists still gets it", async (t) => {

@@ -86,3 +86,40 @@ test("the first page lists a part that no open incident concerns, even while ano
   assert.doesNotMatch(section, /Search/);
   await house.close();
 });
+
+test("a part goes back to what an incident that is still open says of it, not to what the one that ends said", async () => {
+  const house = await openTestHouse();
+  const { Checkout, Search, API } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  const first = open(house, { [Checkout]: "partial_outage", [Search]: "degraded_performance" }, "Cards fail");
+  await paul.open(first);
+  const word = { draft: "a", status: "identified", body: "Search is well again.", [`part[${Search}]`]: "operational" };
+  await paul.send(`${first}/updates`, { ...word, step: "publish" });
+  const second = open(
+    house,
+    { [Checkout]: "major_outage", [Search]: "major_outage", [API]: "major_outage" },
+    "All is down",
+  );
+  const end = { draft: "b", status: "resolved", body: "The lines are back.", recover: "1" };
+  const review = await paul.send(`${second}/updates`, { ...end, step: "preview" });
+  assert.match(review.text, /Checkout is partly down\./);
+  assert.doesNotMatch(review.text, /Search: <span class="status">.*Major outage/);
+  await paul.send(`${second}/updates`, { ...end, step: "publish" });
+  assert.equal(statusOf(house, Checkout), "partial_outage");
+  assert.equal(statusOf(house, Search), "operational");
+  assert.equal(statusOf(house, API), "operational");
+  await house.close();
+});
+
+test("what is better than another open incident last said of it doesn't get worse when one ends", async () => {
+  const house = await openTestHouse();
+  const { Checkout } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  open(house, { [Checkout]: "major_outage" }, "Cards fail");
+  const second = open(house, { [Checkout]: "degraded_performance" }, "Cards are slow");
+  await paul.open(second);
+  const end = { draft: "b", status: "resolved", body: "Fast again.", recover: "1", step: "publish" };
+  await paul.send(`${second}/updates`, end);
+  assert.equal(statusOf(house, Checkout), "degraded_performance");
+  await house.close();
+});

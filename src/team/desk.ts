@@ -23,7 +23,8 @@ const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
 const doneWords = {
   published: "Published. The page shows it now.",
   unchanged: "Nothing was changed: the words are as they were.",
-  corrected: "Corrected. The earlier words are kept, and nobody was told again.",
+  corrected:
+    "Corrected. The earlier words are kept, and nobody was told again; letters that still wait say the new ones.",
   changed: "Saved.",
   deleted: "Deleted. It is off the page.",
   sent: "Released. The letters are on their way.",

@@ -3,9 +3,11 @@ import { test } from "node:test";
 import { eq, sql } from "drizzle-orm";
 import { countAudience, createExpander, decideHeld, outcomeOf } from "../../src/announcements/announcements.ts";
 import { createComponent } from "../../src/components/components.ts";
+import { changeIncident, correctUpdate } from "../../src/incidents/amendments.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
+import { startMailServer } from "../mail/mail-server.ts";
 import { type House, openTestHouse } from "../support/house.ts";
 import { linksIn, readLetter } from "../support/letterbox.ts";
 
@@ -191,5 +193,28 @@ test("the letters about one incident make a thread, and those about another one 
   }
   const ids = letters.map((letter) => letter.headers.get("message-id"));
   assert.equal(new Set([...ids, ...letters.map((letter) => letter.headers.get("references"))]).size, 8);
+  await house.close();
+});
+
+test("letters that still wait when the words are corrected leave with the corrected words", async (t) => {
+  const gone = await startMailServer(t);
+  await gone.stop();
+  const house = await openTestHouse({ "mail.smtp_url": `smtp://127.0.0.1:${gone.port}` });
+  const { db, clock } = house.deps;
+  add(house, "ada@example.com");
+  const { incident, update } = open(house, { [house.parts.API]: "partial_outage" });
+  await house.settle();
+  assert.match(house.deps.mailer.state().paused ?? "", /ECONNREFUSED/, "the letter was written and couldn't leave");
+
+  const doing = { pageId: house.page.id, incidentId: incident.id, by };
+  house.pass(60_000);
+  correctUpdate(db, { ...doing, updateId: update.id, body: "Better words.", now: clock.now() });
+  changeIncident(db, { ...doing, name: "Real trouble", now: clock.now() });
+  const back = await startMailServer(t, { port: gone.port });
+  await house.settle();
+  const [letter] = back.received.map(({ raw }) => raw.toString("utf8"));
+  assert.match(letter ?? "", /^Subject: Investigating: Real trouble/m);
+  assert.match(letter ?? "", /Better words\./);
+  assert.doesNotMatch(letter ?? "", /Words\./);
   await house.close();
 });

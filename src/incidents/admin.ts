@@ -11,7 +11,7 @@ import { nextTurn } from "../turns.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
 import { incidentName, openIncident, postUpdate, requireBody } from "./incidents.ts";
-import { requireStanding, updatesSince } from "./meanwhile.ts";
+import { openAlready, requireStanding, updatesSince } from "./meanwhile.ts";
 import {
   type Fields,
   fieldsIn,
@@ -24,7 +24,7 @@ import {
 } from "./posting.ts";
 import { rehearse } from "./rehearsal.ts";
 import { reviewView } from "./review.ts";
-import { tellStory } from "./stories.ts";
+import { listOpenIncidents, tellStory } from "./stories.ts";
 
 /** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
 const mostDrafts = 1_000;
@@ -66,6 +66,7 @@ export function incidentAdmin(deps: Deps): Route[] {
       statuses: statusChoices("incident", fields.status),
       impacts: impactChoices(fields.impact),
       parts: partChoices(db, { pageId: c.get("page").id, chosen: fields.chosen }),
+      open: listOpenIncidents(db, c.get("page").id).filter(({ kind }) => kind === "incident"),
     };
     return desk.page(c, "incident-new", view, fault ? 422 : 200);
   };
@@ -78,10 +79,14 @@ export function incidentAdmin(deps: Deps): Route[] {
     if (form.one("step") === "edit") return showNew(c, fields);
     try {
       const input = { ...doing(c), ...openingIn(fields) };
-      if (form.one("step") === "publish") return afterwards(c, openIncident(db, input).incident.id);
+      const publishing = form.one("step") === "publish";
+      const concerned = { pageId: input.pageId, componentIds: Object.keys(input.components) };
+      const overtaken = form.has("seen") && openAlready(db, concerned).some(({ id }) => !fields.seen.includes(id));
+      if (publishing && !overtaken) return afterwards(c, openIncident(db, input).incident.id);
       const rehearsal = rehearse(db, input.now, (stage) => openIncident(stage, input));
       const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents" };
-      return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
+      const view = reviewView(deps, { ...where, rehearsal, form });
+      return desk.page(c, "review", { ...view, stopped: publishing }, publishing ? 409 : 200);
     } catch (error) {
       return showNew(c, fields, faultsOf(error, [() => incidentName(fields.name), () => requireBody(fields.body)]));
     }

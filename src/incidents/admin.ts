@@ -3,10 +3,11 @@
  * would happen, with everything typed kept in hidden fields; `step=publish` makes it happen, `step=edit` goes back.
  */
 
+import { announcementOf } from "../announcements/announcements.ts";
 import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
 import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
-import { createDesk, type Fault, faultOf, faultsOf, goOn } from "../team/desk.ts";
+import { createDesk, type Done, type Fault, faultOf, faultsOf, goOn } from "../team/desk.ts";
 import { nextTurn } from "../turns.ts";
 import { editRoutes } from "./admin-edit.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
@@ -24,15 +25,16 @@ import {
 } from "./posting.ts";
 import { rehearse } from "./rehearsal.ts";
 import { reviewView } from "./review.ts";
-import { listOpenIncidents, tellStory } from "./stories.ts";
+import { type Incident, type IncidentUpdate, listOpenIncidents, tellStory } from "./stories.ts";
 
 /** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
 const mostDrafts = 1_000;
+type Outcome = { path: string; done: Done };
 
 export function incidentAdmin(deps: Deps): Route[] {
   const { db, clock } = deps;
   const desk = createDesk(deps);
-  const published = new Map<string, string>();
+  const published = new Map<string, Outcome>();
 
   const doing = (c: Ctx) => ({
     pageId: c.get("page").id,
@@ -40,31 +42,42 @@ export function incidentAdmin(deps: Deps): Route[] {
     now: clock.now(),
     by: c.get("actor"),
   });
-  const rememberDraft = (form: Form, path: string) => {
+  const rememberDraft = (form: Form, outcome: Outcome) => {
     if (form.one("draft") === "") return;
-    published.set(draftOf(form), path);
+    published.set(draftOf(form), outcome);
     for (const oldest of published.keys()) {
       if (published.size <= mostDrafts) break;
       published.delete(oldest);
     }
   };
-  const afterwards = async (c: Ctx, incidentId: string) => {
+  /** Who published is told at once what becomes of the letters: that is what they wanted. */
+  const doneWith = (updateId: string): Done => {
+    const announcement = announcementOf(db, updateId);
+    if (!announcement) return "silent";
+    if (announcement.state === "held") return "held";
+    if (announcement.audience === 0 || deps.config.text("mail.smtp_url") === "") return "published";
+    return deps.mailer.state().paused ? "waiting" : "told";
+  };
+  const afterwards = async (c: Ctx, { incident, update }: { incident: Incident; update: IncidentUpdate }) => {
+    const incidentId = incident.id;
     const path = `/admin/incidents/${incidentId}`;
-    rememberDraft(c.get("form"), path);
+    const done = doneWith(update.id);
+    rememberDraft(c.get("form"), { path, done });
     await nextTurn();
     deps.press.press(c.get("page").id, incidentId);
     deps.announcer.wake();
-    return goOn(c, path, "published");
+    return goOn(c, path, done);
   };
 
   const showNew = (c: Ctx, fields: Fields, fault?: Fault) => {
     const view = {
       title: "Open an incident",
+      fresh: fault === undefined && fields.name === "",
       fields,
       fault,
       kept: deps.config.text("mail.smtp_url") === "",
       statuses: statusChoices("incident", fields.status),
-      impacts: impactChoices(fields.impact),
+      impacts: impactChoices("incident", fields.impact),
       parts: partChoices(db, { pageId: c.get("page").id, chosen: fields.chosen }),
       open: listOpenIncidents(db, c.get("page").id).filter(({ kind }) => kind === "incident"),
     };
@@ -75,14 +88,14 @@ export function incidentAdmin(deps: Deps): Route[] {
     const form = c.get("form");
     const fields = fieldsIn(form);
     const done = published.get(draftOf(form));
-    if (done) return goOn(c, done, "published");
+    if (done) return goOn(c, done.path, done.done);
     if (form.one("step") === "edit") return showNew(c, fields);
     try {
       const input = { ...doing(c), ...openingIn(fields) };
       const publishing = form.one("step") === "publish";
       const concerned = { pageId: input.pageId, componentIds: Object.keys(input.components) };
       const overtaken = form.has("seen") && openAlready(db, concerned).some(({ id }) => !fields.seen.includes(id));
-      if (publishing && !overtaken) return afterwards(c, openIncident(db, input).incident.id);
+      if (publishing && !overtaken) return afterwards(c, openIncident(db, input));
       const rehearsal = rehearse(db, input.now, (stage) => openIncident(stage, input));
       const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents" };
       const view = reviewView(deps, { ...where, rehearsal, form });
@@ -102,15 +115,14 @@ export function incidentAdmin(deps: Deps): Route[] {
     const fields = fieldsIn(form);
     const incident = tellStory(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
     const done = published.get(draftOf(form));
-    if (done) return goOn(c, done, "published");
+    if (done) return goOn(c, done.path, done.done);
     if (form.one("step") === "edit") return showIncident(c, fields);
     try {
       const input = { ...doing(c), ...updateIn(db, incident, fields) };
       const publishing = form.one("step") === "publish";
       const overtaken = updatesSince(incident, fields.seen).length > 0;
       if (publishing && !overtaken) {
-        postUpdate(db, input);
-        return afterwards(c, incident.id);
+        return afterwards(c, postUpdate(db, input));
       }
       const rehearsal = rehearse(db, input.now, (stage) => postUpdate(stage, input));
       const action = `/admin/incidents/${incident.id}/updates`;

@@ -6,7 +6,7 @@ import type { Deps } from "../deps.ts";
 import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { lateness } from "./lateness.ts";
-import { newestUpdate } from "./meanwhile.ts";
+import { authorsOf, newestUpdate } from "./meanwhile.ts";
 import { type Fields, freshFields, impactChoices, partChoices, statusChoices } from "./posting.ts";
 import { type Incident, listIncidents, listOpenIncidents, listUpcoming, tellStories, tellStory } from "./stories.ts";
 import { toldView } from "./told.ts";
@@ -47,10 +47,14 @@ export function incidentPageView(
   const story = tellStory(db, { pageId: page.id, id: input.id });
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const view = storyView(story, { zone: page.timeZone, names });
+  const whoWrote = authorsOf(deps, story);
   const fields = input.fields ?? freshFields(story.status, newestUpdate(story));
   return {
     title: story.name,
-    incident: { ...view, updates: view.updates.map((update) => ({ ...update, told: toldView(db, update.id) })) },
+    incident: {
+      ...view,
+      updates: view.updates.map((update) => ({ ...update, who: whoWrote(update.id), told: toldView(db, update.id) })),
+    },
     late: lateness(story, deps.clock.now()),
     held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
@@ -60,6 +64,6 @@ export function incidentPageView(
     statuses: statusChoices(story.kind, fields.status),
     parts: partChoices(db, { pageId: page.id, chosen: fields.chosen, mine: story.componentIds }),
     facts: input.facts ?? { name: story.name, impact: story.impactOverride ?? "" },
-    impacts: impactChoices(input.facts?.impact ?? story.impactOverride ?? ""),
+    impacts: impactChoices(story.kind, input.facts?.impact ?? story.impactOverride ?? ""),
   };
 }

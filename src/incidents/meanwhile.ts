@@ -84,6 +84,19 @@ function whoDid(deps: Deps, action: string, update: Pick<IncidentUpdate, "id" | 
   return nameOf(deps, deed);
 }
 
+/** Who wrote an update, for the team: the first one came with the deed that opened the incident. */
+export function authorsOf(deps: Deps, story: Story): (updateId: string) => string {
+  const { nameOf: named } = actorNames(deps);
+  const subject = story.id;
+  const first = byAge(story).at(-1)?.id;
+  return (updateId) => {
+    const deed =
+      findDeed(deps.db, { action: "incident.update", subject, detail: { update: updateId } }) ??
+      (updateId === first ? findDeed(deps.db, { action: "incident.open", subject }) : undefined);
+    return deed ? named(deed) : "";
+  };
+}
+
 function nameOf(deps: Deps, deed: ReturnType<typeof findDeed>): string {
   return deed ? actorNames(deps).nameOf(deed) : "Somebody";
 }

@@ -99,8 +99,10 @@ export function statusChoices(kind: Incident["kind"], chosen: string) {
   }));
 }
 
-export function impactChoices(chosen: string) {
-  return impacts.map((value) => ({ value, words: impactWords[value], chosen: value === chosen }));
+/** An incident is never "maintenance", unless a program said so and the form must not lose it. */
+export function impactChoices(kind: Incident["kind"], chosen: string) {
+  const fitting = impacts.filter((value) => value !== "maintenance" || kind === "maintenance" || value === chosen);
+  return fitting.map((value) => ({ value, words: impactWords[value], chosen: value === chosen }));
 }
 
 /** One select for each component, by group; `mine` comes first, as the parts that the incident is about. */

@@ -42,6 +42,8 @@ export function reviewView(
     was: before && incidentWords[before.status],
     count: announcement?.audience ?? 0,
     tells: announcement !== undefined && announcement.audience > 0 && announcement.state !== "held",
+    unreachable: announcement !== undefined && deps.mailer.state().paused !== undefined,
+    well: rehearsal.well && before !== undefined && before.resolvedAt !== null,
     kept: deps.config.text("mail.smtp_url") === "",
     silent: announcement === undefined,
     held: announcement?.state === "held" ? announcement.reason : "",

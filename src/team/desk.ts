@@ -22,6 +22,10 @@ const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
 
 const doneWords = {
   published: "Published. The page shows it now.",
+  silent: "Published. The page shows it now. Nobody is told by mail.",
+  told: "Published. The page shows it now, and the letters are on their way.",
+  waiting: "Published. The page shows it now. The mail server can’t be reached, so the letters wait until it is back.",
+  held: "Published. The page shows it now, but nobody is told yet: decide about the letters below.",
   unchanged: "Nothing was changed: the words are as they were.",
   corrected:
     "Corrected. The earlier words are kept, and nobody was told again; letters that still wait say the new ones.",

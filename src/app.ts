@@ -194,7 +194,7 @@ function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: s
     assets: { candor: deps.press.assetPath("candor"), admin: deps.press.assetPath("admin") },
     bare: true,
     // Whoever's session ended while they wrote must not lose the words. They are shown to their sender alone.
-    typed: c.req.path.startsWith("/admin/incidents")
+    typed: /^\/admin\/(incidents|maintenance)/.test(c.req.path)
       ? rescueView(deps.db, { pageId: c.get("page").id, form: c.get("form") })
       : undefined,
     signIn: c.get("session") ? undefined : signInPath(formPath(c)),
@@ -206,7 +206,7 @@ function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: s
 /** Where the form stood that was sent here: a review, which has no address of its own, was made from one. */
 function formPath(c: Ctx): string | undefined {
   if (!c.get("form")) return undefined;
-  if (c.req.path === "/admin/incidents") return "/admin/incidents/new";
+  if (["/admin/incidents", "/admin/maintenance"].includes(c.req.path)) return `${c.req.path}/new`;
   const referer = c.req.header("referer");
   const origin = c.get("host").origin;
   return referer?.startsWith(`${origin}/admin/`) ? new URL(referer).pathname : undefined;

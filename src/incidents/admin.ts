@@ -3,16 +3,16 @@
  * would happen, with everything typed kept in hidden fields; `step=publish` makes it happen, `step=edit` goes back.
  */
 
-import { announcementOf } from "../announcements/announcements.ts";
-import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
-import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
-import { createDesk, type Done, type Fault, faultOf, faultsOf, goOn } from "../team/desk.ts";
-import { nextTurn } from "../turns.ts";
+import { type Ctx, type Route, seeOther } from "../http.ts";
+import { createDesk, type Fault, faultOf, faultsOf } from "../team/desk.ts";
 import { editRoutes } from "./admin-edit.ts";
+import { maintenanceRoutes } from "./admin-maintenance.ts";
+import { moveAndPost } from "./amendments.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
-import { incidentName, openIncident, postUpdate, requireBody } from "./incidents.ts";
+import { incidentName, openIncident, requireBody } from "./incidents.ts";
 import { openAlready, requireStanding, updatesSince } from "./meanwhile.ts";
+import { movedIn } from "./planning.ts";
 import {
   type Fields,
   fieldsIn,
@@ -23,51 +23,16 @@ import {
   statusChoices,
   updateIn,
 } from "./posting.ts";
+import { createPublication } from "./publication.ts";
 import { rehearse } from "./rehearsal.ts";
 import { reviewView } from "./review.ts";
-import { type Incident, type IncidentUpdate, listOpenIncidents, tellStory } from "./stories.ts";
-
-/** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
-const mostDrafts = 1_000;
-type Outcome = { path: string; done: Done };
+import { listOpenIncidents, tellStory } from "./stories.ts";
 
 export function incidentAdmin(deps: Deps): Route[] {
-  const { db, clock } = deps;
+  const { db } = deps;
   const desk = createDesk(deps);
-  const published = new Map<string, Outcome>();
-
-  const doing = (c: Ctx) => ({
-    pageId: c.get("page").id,
-    burstFactor: deps.config.number("mail.burst_factor"),
-    now: clock.now(),
-    by: c.get("actor"),
-  });
-  const rememberDraft = (form: Form, outcome: Outcome) => {
-    if (form.one("draft") === "") return;
-    published.set(draftOf(form), outcome);
-    for (const oldest of published.keys()) {
-      if (published.size <= mostDrafts) break;
-      published.delete(oldest);
-    }
-  };
-  /** Who published is told at once what becomes of the letters: that is what they wanted. */
-  const doneWith = (updateId: string): Done => {
-    const announcement = announcementOf(db, updateId);
-    if (!announcement) return "silent";
-    if (announcement.state === "held") return "held";
-    if (announcement.audience === 0 || deps.config.text("mail.smtp_url") === "") return "published";
-    return deps.mailer.state().paused ? "waiting" : "told";
-  };
-  const afterwards = async (c: Ctx, { incident, update }: { incident: Incident; update: IncidentUpdate }) => {
-    const incidentId = incident.id;
-    const path = `/admin/incidents/${incidentId}`;
-    const done = doneWith(update.id);
-    rememberDraft(c.get("form"), { path, done });
-    await nextTurn();
-    deps.press.press(c.get("page").id, incidentId);
-    deps.announcer.wake();
-    return goOn(c, path, done);
-  };
+  const publication = createPublication(deps);
+  const { doing, before, afterwards } = publication;
 
   const showNew = (c: Ctx, fields: Fields, fault?: Fault) => {
     const view = {
@@ -87,8 +52,8 @@ export function incidentAdmin(deps: Deps): Route[] {
   const open = (c: Ctx) => {
     const form = c.get("form");
     const fields = fieldsIn(form);
-    const done = published.get(draftOf(form));
-    if (done) return goOn(c, done.path, done.done);
+    const done = before(c);
+    if (done) return done;
     if (form.one("step") === "edit") return showNew(c, fields);
     try {
       const input = { ...doing(c), ...openingIn(fields) };
@@ -114,17 +79,19 @@ export function incidentAdmin(deps: Deps): Route[] {
     const form = c.get("form");
     const fields = fieldsIn(form);
     const incident = tellStory(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
-    const done = published.get(draftOf(form));
-    if (done) return goOn(c, done.path, done.done);
+    const done = before(c);
+    if (done) return done;
     if (form.one("step") === "edit") return showIncident(c, fields);
     try {
-      const input = { ...doing(c), ...updateIn(db, incident, fields) };
+      const at = doing(c);
+      const moved = movedIn(incident, { ...fields, zone: c.get("page").timeZone, now: at.now });
+      const input = { ...at, ...updateIn(db, incident, fields), ...moved };
       const publishing = form.one("step") === "publish";
       const overtaken = updatesSince(incident, fields.seen).length > 0;
       if (publishing && !overtaken) {
-        return afterwards(c, postUpdate(db, input));
+        return afterwards(c, moveAndPost(db, input));
       }
-      const rehearsal = rehearse(db, input.now, (stage) => postUpdate(stage, input));
+      const rehearsal = rehearse(db, input.now, (stage) => moveAndPost(stage, input));
       const action = `/admin/incidents/${incident.id}/updates`;
       const where = { page: c.get("page"), origin: c.get("host").origin, action };
       const view = reviewView(deps, { ...where, before: incident, rehearsal, form });
@@ -159,13 +126,8 @@ export function incidentAdmin(deps: Deps): Route[] {
       enter,
       run: (c) => seeOther(c, `/admin/incidents/${c.req.param("id")}`),
     },
+    ...maintenanceRoutes(deps, desk, publication),
     ...editRoutes(deps, desk),
   ];
   return routes.map((route) => (route.path.includes("/:id") ? { ...route, run: standing(route.run) } : route));
-}
-
-/** The draft with its words, whatever was seen: whoever goes back after publishing and writes something else publishes something else. */
-function draftOf(form: Form): string {
-  const said = form.entries.filter(([name]) => !["step", "_csrf", "seen"].includes(name));
-  return hashSecret(JSON.stringify(said));
 }

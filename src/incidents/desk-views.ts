@@ -7,6 +7,7 @@ import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { lateness } from "./lateness.ts";
 import { authorsOf, newestUpdate } from "./meanwhile.ts";
+import { planState, timesOf } from "./planning.ts";
 import { type Fields, freshFields, impactChoices, partChoices, statusChoices } from "./posting.ts";
 import { type Incident, listIncidents, listOpenIncidents, listUpcoming, tellStories, tellStory } from "./stories.ts";
 import { toldView } from "./told.ts";
@@ -48,7 +49,10 @@ export function incidentPageView(
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const view = storyView(story, { zone: page.timeZone, names });
   const whoWrote = authorsOf(deps, story);
-  const fields = input.fields ?? freshFields(story.status, newestUpdate(story));
+  const fields = input.fields ?? {
+    ...freshFields(story.status, newestUpdate(story)),
+    ...timesOf(story, page.timeZone),
+  };
   return {
     title: story.name,
     incident: {
@@ -59,6 +63,8 @@ export function incidentPageView(
     held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
     kept: deps.config.text("mail.smtp_url") === "",
+    zone: page.timeZone,
+    plan: planState(story),
     writing: input.fields !== undefined || story.resolvedAt === null,
     ends: story.kind === "maintenance" ? "Completed" : "Resolved",
     statuses: statusChoices(story.kind, fields.status),

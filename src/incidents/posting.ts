@@ -21,10 +21,14 @@ export type Fields = {
   chosen: Record<string, string>;
   notify: boolean;
   recover: boolean;
+  /** Of a maintenance, when it begins and ends, as typed; empty where the form doesn't ask. */
+  from: string;
+  until: string;
 };
 
 export function freshFields(status: IncidentStatus, seen = ""): Fields {
-  return { draft: newId(), seen, name: "", body: "", status, impact: "", chosen: {}, notify: true, recover: true };
+  const said = { name: "", body: "", impact: "", chosen: {}, from: "", until: "" };
+  return { ...said, draft: newId(), seen, status, notify: true, recover: true };
 }
 
 export function fieldsIn(form: Form): Fields {
@@ -38,6 +42,8 @@ export function fieldsIn(form: Form): Fields {
     chosen: form.record("part"),
     notify: form.has("notify"),
     recover: form.has("recover"),
+    from: form.one("from"),
+    until: form.one("until"),
   };
 }
 

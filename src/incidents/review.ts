@@ -23,7 +23,7 @@ export function reviewView(
   const { story, update, announcement } = rehearsal;
   const components = listComponents(deps.db, page.id, "with");
   const names = new Map(components.map((component) => [component.id, component.name]));
-  const already = before ? [] : openAlready(deps.db, story);
+  const already = before || story.kind === "maintenance" ? [] : openAlready(deps.db, story);
   const letter = updateWords(deps.render, {
     page,
     origin,
@@ -50,6 +50,7 @@ export function reviewView(
     letter: { subject: letter.subject, text: letter.text, html: letterBody(letter.html) },
     partless: components.length > 0 && story.componentIds.length === 0,
     who: announcement && announcement.audience > 0 ? audienceSentence(deps, page.id, story.componentIds, names) : "",
+    again: before === undefined && story.tellAtBegin,
     left: partViews(rehearsal.left),
     endWord: incidentWords[update.status],
     headline: rehearsal.headline,

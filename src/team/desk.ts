@@ -13,7 +13,7 @@ import { mayAct } from "./members.ts";
 /** `also` are the paths beside its own that belong to an entry. */
 const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
   { href: "/admin", words: "Now" },
-  { href: "/admin/incidents", words: "Incidents", role: "publisher" },
+  { href: "/admin/incidents", words: "Incidents", role: "publisher", also: ["/admin/maintenance"] },
   { href: "/admin/components", words: "Components", role: "page_config", also: ["/admin/component-groups"] },
   { href: "/admin/subscribers", words: "Subscribers", role: "publisher" },
   { href: "/admin/mail", words: "Mail", role: "publisher" },

@@ -20,6 +20,7 @@ import {
   impactChoices,
   openingIn,
   partChoices,
+  spreadOut,
   statusChoices,
   updateIn,
 } from "./posting.ts";
@@ -51,7 +52,7 @@ export function incidentAdmin(deps: Deps): Route[] {
 
   const open = (c: Ctx) => {
     const form = c.get("form");
-    const fields = fieldsIn(form);
+    const fields = spreadOut(db, { pageId: c.get("page").id, fields: fieldsIn(form) });
     const done = before(c);
     if (done) return done;
     if (form.one("step") === "edit") return showNew(c, fields);
@@ -77,8 +78,9 @@ export function incidentAdmin(deps: Deps): Route[] {
 
   const post = (c: Ctx) => {
     const form = c.get("form");
-    const fields = fieldsIn(form);
-    const incident = tellStory(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
+    const pageId = c.get("page").id;
+    const incident = tellStory(db, { pageId, id: c.req.param("id") ?? "" });
+    const fields = spreadOut(db, { pageId, fields: fieldsIn(form), mine: incident.componentIds });
     const done = before(c);
     if (done) return done;
     if (form.one("step") === "edit") return showIncident(c, fields);

@@ -7,11 +7,11 @@ import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import type { Form } from "../http.ts";
 import { incidentWords, statusWords } from "../statuspage/words.ts";
-import { fieldsIn } from "./posting.ts";
+import { fieldsIn, spreadOut } from "./posting.ts";
 
 export function rescueView(db: Db, input: { pageId: string; form: Form | undefined }) {
   if (!input.form) return undefined;
-  const fields = fieldsIn(input.form);
+  const fields = spreadOut(db, { pageId: input.pageId, fields: fieldsIn(input.form) });
   if (fields.body.trim() === "" && fields.name.trim() === "") return undefined;
   const planned = new Set(input.form.all("concerned"));
   const parts = listComponents(db, input.pageId)

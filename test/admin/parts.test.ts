@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changeComponent, findComponent } from "../../src/components/components.ts";
 import { openIncident } from "../../src/incidents/incidents.ts";
+import { listOpenIncidents } from "../../src/incidents/stories.ts";
 import type { ComponentStatus } from "../../src/schema.ts";
 import { type House, openTestHouse } from "../support/house.ts";
 
@@ -121,5 +122,43 @@ test("what is better than another open incident last said of it doesn't get wors
   const end = { draft: "b", status: "resolved", body: "Fast again.", recover: "1", step: "publish" };
   await paul.send(`${second}/updates`, end);
   assert.equal(statusOf(house, Checkout), "degraded_performance");
+  await house.close();
+});
+
+test("a whole group is marked with one choice, and a part's own choice outranks it", async () => {
+  const house = await openTestHouse();
+  const { Checkout, Search, API } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  const form = await paul.open("/admin/incidents/new");
+  const [, shop = ""] = /name="all\[([a-z0-9]{12})\]"/.exec(form.text) ?? [];
+  assert.match(form.text, /<label for="all-[a-z0-9]+"[^>]*>Shop<span class="hidden">, all parts<\/span><\/label>/);
+  assert.doesNotMatch(form.text, /name="all\[none\]"/, "API is alone");
+  const draft = { draft: "a", name: "The shop is down", body: "We look.", status: "investigating" };
+  const marked = { ...draft, [`all[${shop}]`]: "major_outage", [`part[${Search}]`]: "degraded_performance" };
+  const review = await paul.send("/admin/incidents", { ...marked, step: "preview" });
+  assert.match(review.text, /Checkout is down\./);
+  const back = await paul.send("/admin/incidents", { ...marked, step: "edit" });
+  const chosen = (id: string) => new RegExp(`id="part-${id}"[^\n]*value="([a-z_]+)" selected`).exec(back.text)?.[1];
+  assert.deepEqual([Checkout, Search, API].map(chosen), ["major_outage", "degraded_performance", undefined]);
+  await paul.send("/admin/incidents", { ...marked, step: "publish" });
+  assert.deepEqual(
+    [Checkout, Search, API].map((id) => statusOf(house, id)),
+    ["major_outage", "degraded_performance", "operational"],
+  );
+
+  const path = `/admin/incidents/${listOpenIncidents(house.deps.db, house.page.id)[0]?.id}/updates`;
+  assert.match((await paul.open(path)).text, /name="all\[mine\]"/);
+  const word = {
+    draft: "b",
+    status: "identified",
+    body: "Half of it.",
+    "all[mine]": "partial_outage",
+    step: "publish",
+  };
+  await paul.send(path, word);
+  assert.deepEqual(
+    [Checkout, Search, API].map((id) => statusOf(house, id)),
+    ["partial_outage", "partial_outage", "operational"],
+  );
   await house.close();
 });

@@ -24,6 +24,9 @@ export function reviewView(
   const components = listComponents(deps.db, page.id, "with");
   const names = new Map(components.map((component) => [component.id, component.name]));
   const already = before || story.kind === "maintenance" ? [] : openAlready(deps.db, story);
+  const ailing = update.affected.filter((row) => row.newStatus !== "operational").map((row) => row.componentId);
+  const over = story.resolvedAt !== null && ailing.length > 0;
+  const holding = over ? openAlready(deps.db, { pageId: page.id, componentIds: ailing }) : [];
   const letter = updateWords(deps.render, {
     page,
     origin,
@@ -50,6 +53,7 @@ export function reviewView(
     letter: { subject: letter.subject, text: letter.text, html: letterBody(letter.html) },
     partless: components.length > 0 && story.componentIds.length === 0,
     who: announcement && announcement.audience > 0 ? audienceSentence(deps, page.id, story.componentIds, names) : "",
+    holding: holding.filter(({ id }) => id !== story.id).map(({ id, name }) => ({ id, name })),
     again: before === undefined && story.tellAtBegin,
     left: partViews(rehearsal.left),
     endWord: incidentWords[update.status],

@@ -104,6 +104,7 @@ test("a part goes back to what an incident that is still open says of it, not to
   const end = { draft: "b", status: "resolved", body: "The lines are back.", recover: "1" };
   const review = await paul.send(`${second}/updates`, { ...end, step: "preview" });
   assert.match(review.text, /Checkout is partly down\./);
+  assert.match(review.text, /because others are open on them: <a href="[^"]+">Cards fail<\/a>\./);
   assert.doesNotMatch(review.text, /Search: <span class="status">.*Major outage/);
   await paul.send(`${second}/updates`, { ...end, step: "publish" });
   assert.equal(statusOf(house, Checkout), "partial_outage");

@@ -64,9 +64,7 @@ Examples:
     incident
       .command("resolve")
       .argument("<id>", "the incident's id, as in its address")
-      .description(
-        "say that it is over; its components are operational again, unless another open incident concerns them",
-      )
+      .description("say that it is over; its components are operational again, or as another open incident last said")
       .option("--keep-components", "leave the components' statuses as they are"),
   ).action((id: string, _own, command: Command) => resolve(id, command.optsWithGlobals()));
   incident
@@ -87,7 +85,7 @@ function telling(command: Command): Command {
     .option("--body <text>", "what happens, for whom, and when you say more (required); - reads it from standard input")
     .option(
       "--component <name=status>",
-      "a component, by name or id, and its status from now on; without =STATUS it is only concerned; repeat it",
+      "a component, by name or id, and its status from now on; without =STATUS it is only concerned (of a maintenance to come: always); repeat it",
       (one: string, before: string[] = []) => [...before, one],
     )
     .option("--no-notify", "put it on the page and tell nobody by mail")
@@ -107,6 +105,7 @@ async function open(options: Opening): Promise<void> {
   const body = await bodyOf(options);
   await publish(options, "Opened", async (house) => {
     const { components, componentIds } = pickStatuses(await listParts(house), options.component ?? []);
+    requireLaterStatuses(options, components);
     const own = { name: options.title, status: options.status, impact_override: options.impact };
     const schedule = { scheduled_for: options.from, scheduled_until: options.until };
     const clock = options.auto
@@ -149,7 +148,7 @@ async function resolve(id: string, options: Telling & { keepComponents?: boolean
       throw new UserError("conflict", `This is ${before.status} since ${time(before.resolved_at)}. ${advice}`);
     }
     const { components } = requireStatuses(pickStatuses(await listParts(house), options.component ?? []));
-    const recovered = options.keepComponents ? {} : await recoveryOf(house, before);
+    const recovered = options.keepComponents ? {} : await house.ask("GET", `${pathOf(id)}/recovery`);
     const status = before.scheduled_for === null ? "resolved" : "completed";
     const fields = { status, body, components: { ...recovered, ...components }, deliver_notifications: options.notify };
     return { method: "PATCH", path: pathOf(id), fields };
@@ -244,6 +243,19 @@ function requireMoment(option: string, given: string | undefined): void {
   );
 }
 
+/** Whoever plans for Sunday and says a status means Sunday's, but it would stand on the page from now on. */
+function requireLaterStatuses(options: Opening, components: Record<string, string>): void {
+  const isToCome = options.from !== undefined && Date.parse(options.from) > Date.now();
+  if (!isToCome || !["scheduled", undefined].includes(options.status) || Object.keys(components).length === 0) return;
+  const advice = options.auto
+    ? "With --auto it is under maintenance from the beginning to the end."
+    : "Set it when you say that the maintenance is in progress, or let --auto do it.";
+  throw new UserError(
+    "invalid",
+    `The status would hold from now on, but the maintenance is yet to begin. Give --component NAME alone. ${advice}`,
+  );
+}
+
 async function bodyOf(options: Telling): Promise<string> {
   if (options.body === undefined) {
     throw new UserError(
@@ -262,16 +274,4 @@ function pathOf(id: string): string {
 function requireStatuses(chosen: ReturnType<typeof pickStatuses>): ReturnType<typeof pickStatuses> {
   if (chosen.componentIds.every((id) => Object.hasOwn(chosen.components, id))) return chosen;
   throw new UserError("invalid", "Give each component its status, like --component API=operational.");
-}
-
-/** Operational again, except what another open incident still concerns. */
-async function recoveryOf(house: Visit, incident: Json): Promise<Record<string, string>> {
-  const open: Json[] = [
-    ...(await house.ask("GET", "/incidents/unresolved")),
-    ...(await house.ask("GET", "/incidents/active_maintenance")),
-  ];
-  const others = open.filter((other) => other.id !== incident.id);
-  const held = new Set(others.flatMap((other) => other.components.map((part: Json) => part.id)));
-  const mine: Json[] = incident.components.filter((part: Json) => !held.has(part.id));
-  return Object.fromEntries(mine.map((part) => [part.id, "operational"]));
 }

@@ -33,6 +33,7 @@ import { memberAdmin } from "./team/admin.ts";
 import { memberApi } from "./team/api.ts";
 import { signInPath } from "./team/desk.ts";
 import { createGuard, UnknownToken } from "./team/guard.ts";
+import { keepForm } from "./team/kept-form.ts";
 import { certificateApi } from "./tls/api.ts";
 
 export function createApp(deps: Deps): Hono<Env> {
@@ -221,16 +222,19 @@ function isOfTeam(c: Ctx): boolean {
 function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: string): Response {
   if (!c.get("page")) return c.text(`${message}\n`, status);
   const admin = c.req.path.startsWith("/admin");
+  const form = c.get("form");
+  // Whoever's session ended while they wrote must not lose the words. They are shown to their sender alone.
+  const typed = /^\/admin\/(incidents|maintenance)/.test(c.req.path)
+    ? rescueView(deps.db, { pageId: c.get("page").id, form })
+    : undefined;
   const view = {
     title: "That didn’t work",
     message,
     ...frame(c.get("page"), c.get("host").origin),
     assets: { candor: deps.press.assetPath("candor"), admin: deps.press.assetPath("admin") },
     bare: true,
-    // Whoever's session ended while they wrote must not lose the words. They are shown to their sender alone.
-    typed: c.req.path.startsWith("/admin/incidents")
-      ? rescueView(deps.db, { pageId: c.get("page").id, form: c.get("form") })
-      : undefined,
+    typed,
+    kept: typed && form && !c.get("session") ? keepForm(c.req.path, form) : undefined,
     signIn: c.get("session") ? undefined : signInPath(formPath(c)),
     again: c.get("session") && status === 403 ? formPath(c) : undefined,
   };
@@ -240,7 +244,7 @@ function answerPage(deps: Deps, c: Ctx, status: ContentfulStatusCode, message: s
 /** Where the form stood that was sent here: a review, which has no address of its own, was made from one. */
 function formPath(c: Ctx): string | undefined {
   if (!c.get("form")) return undefined;
-  if (c.req.path === "/admin/incidents") return "/admin/incidents/new";
+  if (["/admin/incidents", "/admin/maintenance"].includes(c.req.path)) return `${c.req.path}/new`;
   const referer = c.req.header("referer");
   const origin = c.get("host").origin;
   return referer?.startsWith(`${origin}/admin/`) ? new URL(referer).pathname : undefined;

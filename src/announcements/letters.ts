@@ -15,13 +15,15 @@ import { composeLetter, confirmToken, type LetterForm, manageToken as manageMark
 import type { ClaimedDelivery, LetterSource, PreparedLetter } from "../mail/mailer.ts";
 import { findPage, hostName, originOf, type Page } from "../pages/pages.ts";
 import type { Render } from "../render.ts";
-import { announcements, deliveries, incidentUpdates, subscribers } from "../schema.ts";
+import { announcements, deliveries, incidents, incidentUpdates, subscribers } from "../schema.ts";
 import { confirmationLifeMs, confirmationToken, manageToken } from "../subscribers/links.ts";
 import { bySeq } from "../subscribers/subscribers.ts";
 import { updateWords, type WrittenLetter } from "./words.ts";
 
 type Room = { db: Db; keys: Keys; config: Config; render: Render; clock: Clock };
 type Ready = { form: LetterForm; incidentId: string; from: string; origin: string };
+/** `wording` changes whenever the incident's title or the update's words do. */
+type Kept = Ready & { wording: string };
 
 const incidentGone: PreparedLetter = { outcome: "suppressed", reason: "Its incident was deleted." };
 
@@ -30,18 +32,28 @@ const mostReady = 20;
 
 export function createLetters(room: Room): LetterSource {
   const { db, keys } = room;
-  const ready = new Map<number, Ready>();
+  const ready = new Map<number, Kept>();
   const findReader = db
     .select({ id: subscribers.id, address: subscribers.address, state: subscribers.state })
     .from(subscribers)
     .where(eq(subscribers.seq, sql.placeholder("seq")))
     .prepare();
+  const findWording = db
+    .select({ at: incidentUpdates.updatedAt, title: incidents.name })
+    .from(announcements)
+    .innerJoin(incidentUpdates, eq(incidentUpdates.id, announcements.updateId))
+    .innerJoin(incidents, eq(incidents.id, incidentUpdates.incidentId))
+    .where(eq(announcements.id, sql.placeholder("id")))
+    .prepare();
 
+  /** Letters may wait for hours; a typo that was put right on the page meanwhile mustn't leave with them. */
   const composed = (announcementId: number): Ready | undefined => {
+    const wording = JSON.stringify(findWording.get({ id: announcementId }));
     const known = ready.get(announcementId);
-    if (known) return known;
-    const made = composeUpdate(room, announcementId);
-    if (!made) return undefined;
+    if (known?.wording === wording) return known;
+    const fresh = composeUpdate(room, announcementId);
+    if (!fresh) return undefined;
+    const made = { ...fresh, wording };
     ready.set(announcementId, made);
     for (const oldest of ready.keys()) {
       if (ready.size <= mostReady) break;

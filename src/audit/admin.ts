@@ -5,6 +5,7 @@ import { moment } from "../statuspage/words.ts";
 import { actorNames } from "../team/actors.ts";
 import { createDesk } from "../team/desk.ts";
 import { listDeeds } from "./audit.ts";
+import { subjectNames } from "./subjects.ts";
 import { deedSentence } from "./words.ts";
 
 const most = 200;
@@ -13,11 +14,17 @@ export function auditAdmin(deps: Deps): Route[] {
   const desk = createDesk(deps);
   const show = (c: Ctx) => {
     const { named, nameOf } = actorNames(deps);
-    const rows = listDeeds(deps.db, { limit: most }).map((deed) => ({
+    const deeds = listDeeds(deps.db, { limit: most });
+    const things = subjectNames(
+      deps.db,
+      deeds.flatMap((deed) => deed.subject ?? []),
+    );
+    const rows = deeds.map((deed) => ({
       at: moment(deed.at, c.get("page").timeZone),
       who: nameOf(deed),
       what: deedSentence(deed.action),
-      subject: named(deed.subject) ?? deed.subject,
+      subject: deed.subject,
+      name: named(deed.subject) ?? things.get(deed.subject ?? "") ?? deed.subject,
       incident: deed.action.startsWith("incident.") && deed.action !== "incident.delete",
       detail: Object.entries(JSON.parse(deed.detail ?? "{}") as object).map(([name, value]) => ({
         name,

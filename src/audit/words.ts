@@ -16,7 +16,7 @@ const sentences: Record<string, string> = {
   "host.change": "changed a host’s scheme or port",
   "host.first": "chose the host that links begin with",
   "host.remove": "removed a host",
-  "incident.change": "changed an incident’s title or impact",
+  "incident.change": "changed an incident’s title, impact or times",
   "incident.correct": "corrected an update",
   "incident.delete": "deleted an incident",
   "incident.open": "opened an incident",

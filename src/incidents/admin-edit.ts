@@ -3,11 +3,11 @@ import { listComponents } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
 import type { Ctx, Route } from "../http.ts";
 import { markdownToHtml } from "../statuspage/markdown.ts";
-import { incidentWords, moment } from "../statuspage/words.ts";
+import { incidentWords, moment, statusWords } from "../statuspage/words.ts";
 import { type Desk, type Fault, faultOf, goOn } from "../team/desk.ts";
 import { changeIncident, correctUpdate, deleteIncident } from "./amendments.ts";
 import { incidentPageView } from "./desk-views.ts";
-import { requireBody, troubledBy } from "./incidents.ts";
+import { recoveryOf, requireBody, troubledBy } from "./incidents.ts";
 import { correctedView } from "./meanwhile.ts";
 import { impactIn, partViews } from "./posting.ts";
 import { findIncident, findUpdate, listRevisions, tellStory } from "./stories.ts";
@@ -78,6 +78,7 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
     const story = tellStory(db, { pageId, id: c.req.param("id") ?? "" });
     const open = story.resolvedAt === null;
     const recoverable = open && !story.backfilled ? troubledBy(db, story) : [];
+    const recovery = recoveryOf(db, story);
     const staying = listComponents(db, pageId).filter(
       ({ id, status }) =>
         story.componentIds.includes(id) && status !== "operational" && !recoverable.some((part) => part.id === id),
@@ -91,7 +92,10 @@ export function editRoutes(deps: Deps, desk: Desk): Route[] {
         open,
         maintenance: story.kind === "maintenance",
       },
-      recoverable: partViews(recoverable),
+      recoverable: recoverable.map((part) => ({
+        ...partViews([part])[0],
+        backWord: statusWords[recovery[part.id] ?? "operational"],
+      })),
       staying: partViews(staying),
     });
   };

@@ -3,15 +3,16 @@
  * would happen, with everything typed kept in hidden fields; `step=publish` makes it happen, `step=edit` goes back.
  */
 
-import { hashSecret } from "../crypto/fields.ts";
 import type { Deps } from "../deps.ts";
-import { type Ctx, type Form, type Route, seeOther } from "../http.ts";
-import { createDesk, type Fault, faultOf, faultsOf, goOn } from "../team/desk.ts";
-import { nextTurn } from "../turns.ts";
+import { type Ctx, type Route, seeOther } from "../http.ts";
+import { createDesk, type Fault, faultOf, faultsOf } from "../team/desk.ts";
 import { editRoutes } from "./admin-edit.ts";
+import { maintenanceRoutes } from "./admin-maintenance.ts";
+import { moveAndPost } from "./amendments.ts";
 import { incidentListView, incidentPageView } from "./desk-views.ts";
-import { incidentName, openIncident, postUpdate, requireBody } from "./incidents.ts";
-import { requireStanding, updatesSince } from "./meanwhile.ts";
+import { incidentName, openIncident, requireBody } from "./incidents.ts";
+import { openAlready, requireStanding, updatesSince } from "./meanwhile.ts";
+import { movedIn } from "./planning.ts";
 import {
   type Fields,
   fieldsIn,
@@ -19,69 +20,52 @@ import {
   impactChoices,
   openingIn,
   partChoices,
+  spreadOut,
   statusChoices,
   updateIn,
 } from "./posting.ts";
+import { createPublication } from "./publication.ts";
 import { rehearse } from "./rehearsal.ts";
 import { reviewView } from "./review.ts";
-import { tellStory } from "./stories.ts";
-
-/** Drafts that were published, so that a second press of the button leads to the first one's outcome. */
-const mostDrafts = 1_000;
+import { listOpenIncidents, tellStory } from "./stories.ts";
 
 export function incidentAdmin(deps: Deps): Route[] {
-  const { db, clock } = deps;
+  const { db } = deps;
   const desk = createDesk(deps);
-  const published = new Map<string, string>();
-
-  const doing = (c: Ctx) => ({
-    pageId: c.get("page").id,
-    burstFactor: deps.config.number("mail.burst_factor"),
-    now: clock.now(),
-    by: c.get("actor"),
-  });
-  const rememberDraft = (form: Form, path: string) => {
-    if (form.one("draft") === "") return;
-    published.set(draftOf(form), path);
-    for (const oldest of published.keys()) {
-      if (published.size <= mostDrafts) break;
-      published.delete(oldest);
-    }
-  };
-  const afterwards = async (c: Ctx, incidentId: string) => {
-    const path = `/admin/incidents/${incidentId}`;
-    rememberDraft(c.get("form"), path);
-    await nextTurn();
-    deps.press.press(c.get("page").id, incidentId);
-    deps.announcer.wake();
-    return goOn(c, path, "published");
-  };
+  const publication = createPublication(deps);
+  const { doing, before, afterwards } = publication;
 
   const showNew = (c: Ctx, fields: Fields, fault?: Fault) => {
     const view = {
       title: "Open an incident",
+      fresh: fault === undefined && fields.name === "",
       fields,
       fault,
       kept: deps.config.text("mail.smtp_url") === "",
       statuses: statusChoices("incident", fields.status),
-      impacts: impactChoices(fields.impact),
+      impacts: impactChoices("incident", fields.impact),
       parts: partChoices(db, { pageId: c.get("page").id, chosen: fields.chosen }),
+      open: listOpenIncidents(db, c.get("page").id).filter(({ kind }) => kind === "incident"),
     };
     return desk.page(c, "incident-new", view, fault ? 422 : 200);
   };
 
   const open = (c: Ctx) => {
     const form = c.get("form");
-    const fields = fieldsIn(form);
-    const done = published.get(draftOf(form));
-    if (done) return goOn(c, done, "published");
+    const fields = spreadOut(db, { pageId: c.get("page").id, fields: fieldsIn(form) });
+    const done = before(c);
+    if (done) return done;
     if (form.one("step") === "edit") return showNew(c, fields);
     try {
       const input = { ...doing(c), ...openingIn(fields) };
-      if (form.one("step") === "publish") return afterwards(c, openIncident(db, input).incident.id);
+      const publishing = form.one("step") === "publish";
+      const concerned = { pageId: input.pageId, componentIds: Object.keys(input.components) };
+      const overtaken = form.has("seen") && openAlready(db, concerned).some(({ id }) => !fields.seen.includes(id));
+      if (publishing && !overtaken) return afterwards(c, openIncident(db, input));
       const rehearsal = rehearse(db, input.now, (stage) => openIncident(stage, input));
       const where = { page: c.get("page"), origin: c.get("host").origin, action: "/admin/incidents" };
-      return desk.page(c, "review", reviewView(deps, { ...where, rehearsal, form }));
+      const view = reviewView(deps, { ...where, rehearsal, form });
+      return desk.page(c, "review", { ...view, stopped: publishing }, publishing ? 409 : 200);
     } catch (error) {
       return showNew(c, fields, faultsOf(error, [() => incidentName(fields.name), () => requireBody(fields.body)]));
     }
@@ -94,20 +78,22 @@ export function incidentAdmin(deps: Deps): Route[] {
 
   const post = (c: Ctx) => {
     const form = c.get("form");
-    const fields = fieldsIn(form);
-    const incident = tellStory(db, { pageId: c.get("page").id, id: c.req.param("id") ?? "" });
-    const done = published.get(draftOf(form));
-    if (done) return goOn(c, done, "published");
+    const pageId = c.get("page").id;
+    const incident = tellStory(db, { pageId, id: c.req.param("id") ?? "" });
+    const fields = spreadOut(db, { pageId, fields: fieldsIn(form), mine: incident.componentIds });
+    const done = before(c);
+    if (done) return done;
     if (form.one("step") === "edit") return showIncident(c, fields);
     try {
-      const input = { ...doing(c), ...updateIn(db, incident, fields) };
+      const at = doing(c);
+      const moved = movedIn(incident, { ...fields, zone: c.get("page").timeZone, now: at.now });
+      const input = { ...at, ...updateIn(db, incident, fields), ...moved };
       const publishing = form.one("step") === "publish";
       const overtaken = updatesSince(incident, fields.seen).length > 0;
       if (publishing && !overtaken) {
-        postUpdate(db, input);
-        return afterwards(c, incident.id);
+        return afterwards(c, moveAndPost(db, input));
       }
-      const rehearsal = rehearse(db, input.now, (stage) => postUpdate(stage, input));
+      const rehearsal = rehearse(db, input.now, (stage) => moveAndPost(stage, input));
       const action = `/admin/incidents/${incident.id}/updates`;
       const where = { page: c.get("page"), origin: c.get("host").origin, action };
       const view = reviewView(deps, { ...where, before: incident, rehearsal, form });
@@ -142,13 +128,8 @@ export function incidentAdmin(deps: Deps): Route[] {
       enter,
       run: (c) => seeOther(c, `/admin/incidents/${c.req.param("id")}`),
     },
+    ...maintenanceRoutes(deps, desk, publication),
     ...editRoutes(deps, desk),
   ];
   return routes.map((route) => (route.path.includes("/:id") ? { ...route, run: standing(route.run) } : route));
-}
-
-/** The draft with its words, whatever was seen: whoever goes back after publishing and writes something else publishes something else. */
-function draftOf(form: Form): string {
-  const said = form.entries.filter(([name]) => !["step", "_csrf", "seen"].includes(name));
-  return hashSecret(JSON.stringify(said));
 }

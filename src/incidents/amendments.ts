@@ -22,6 +22,8 @@ import {
   incidentName,
   incidentText,
   joinComponents,
+  type PostUpdate,
+  postUpdate,
   recoveryOf,
   requireMaintenance,
   requireSchedule,
@@ -89,6 +91,20 @@ export function changeIncident(
       .run();
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "incident.change", subject: incident.id });
     return findIncident(tx, { pageId: input.pageId, id: incident.id });
+  });
+}
+
+/** An update that may move a maintenance: both, or neither; so that the letter says the times that hold. */
+export function moveAndPost(
+  db: Db,
+  input: PostUpdate & { scheduledFor?: number | undefined; scheduledUntil?: number | undefined },
+): { incident: Incident; update: IncidentUpdate } {
+  const { pageId, now, by, incidentId, scheduledFor, scheduledUntil } = input;
+  return db.transaction((tx) => {
+    const stage = tx as unknown as Db;
+    const moves = scheduledFor !== undefined || scheduledUntil !== undefined;
+    if (moves) changeIncident(stage, { pageId, now, by, incidentId, scheduledFor, scheduledUntil });
+    return postUpdate(stage, input);
   });
 }
 

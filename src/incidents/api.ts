@@ -24,7 +24,7 @@ import { namesOf } from "../statuspage/shapes.ts";
 import { nextTurn } from "../turns.ts";
 import { changeIncident, correctUpdate, deleteIncident } from "./amendments.ts";
 import { incidentInput, openingOf } from "./api-input.ts";
-import { openIncident, postUpdate } from "./incidents.ts";
+import { openIncident, postUpdate, recoveryOf } from "./incidents.ts";
 import { type Rehearsal, rehearse } from "./rehearsal.ts";
 import {
   findIncident,
@@ -207,6 +207,13 @@ export function incidentApi(deps: Deps): Route[] {
       run: maintenances(["in_progress", "verifying"]),
     },
     { method: "GET", path: one, enter: reading, run: (c) => c.json(shape(c, idOf(c))) },
+    // Ours: what `candor incident resolve` sets its components to.
+    {
+      method: "GET",
+      path: `${one}/recovery`,
+      enter: reading,
+      run: (c) => c.json(recoveryOf(db, findIncident(db, { pageId: c.get("page").id, id: idOf(c) }))),
+    },
     ...patchOrPut(one, writing, change),
     { method: "DELETE", path: one, enter: writing, run: remove },
     ...patchOrPut(`${one}/incident_updates/:update`, writing, correct),

@@ -6,7 +6,8 @@ import type { Deps } from "../deps.ts";
 import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { lateness } from "./lateness.ts";
-import { newestUpdate } from "./meanwhile.ts";
+import { authorsOf, newestUpdate } from "./meanwhile.ts";
+import { planState, timesOf } from "./planning.ts";
 import { type Fields, freshFields, impactChoices, partChoices, statusChoices } from "./posting.ts";
 import { type Incident, listIncidents, listOpenIncidents, listUpcoming, tellStories, tellStory } from "./stories.ts";
 import { toldView } from "./told.ts";
@@ -47,19 +48,28 @@ export function incidentPageView(
   const story = tellStory(db, { pageId: page.id, id: input.id });
   const names = new Map(listComponents(db, page.id, "with").map((component) => [component.id, component.name]));
   const view = storyView(story, { zone: page.timeZone, names });
-  const fields = input.fields ?? freshFields(story.status, newestUpdate(story));
+  const whoWrote = authorsOf(deps, story);
+  const fields = input.fields ?? {
+    ...freshFields(story.status, newestUpdate(story)),
+    ...timesOf(story, page.timeZone),
+  };
   return {
     title: story.name,
-    incident: { ...view, updates: view.updates.map((update) => ({ ...update, told: toldView(db, update.id) })) },
+    incident: {
+      ...view,
+      updates: view.updates.map((update) => ({ ...update, who: whoWrote(update.id), told: toldView(db, update.id) })),
+    },
     late: lateness(story, deps.clock.now()),
     held: heldViews(db, { pageId: page.id, incidentId: story.id }),
     fields,
     kept: deps.config.text("mail.smtp_url") === "",
+    zone: page.timeZone,
+    plan: planState(story),
     writing: input.fields !== undefined || story.resolvedAt === null,
     ends: story.kind === "maintenance" ? "Completed" : "Resolved",
     statuses: statusChoices(story.kind, fields.status),
     parts: partChoices(db, { pageId: page.id, chosen: fields.chosen, mine: story.componentIds }),
     facts: input.facts ?? { name: story.name, impact: story.impactOverride ?? "" },
-    impacts: impactChoices(input.facts?.impact ?? story.impactOverride ?? ""),
+    impacts: impactChoices(story.kind, input.facts?.impact ?? story.impactOverride ?? ""),
   };
 }

@@ -21,7 +21,15 @@ import {
   updateComponents,
 } from "../schema.ts";
 import { requireLines, requireText } from "../text.ts";
-import { componentIdsOf, findIncident, type Incident, type IncidentUpdate, listOpenIncidents } from "./stories.ts";
+import {
+  componentIdsOf,
+  findIncident,
+  type Incident,
+  type IncidentUpdate,
+  listOpenIncidents,
+  type Story,
+  tellStories,
+} from "./stories.ts";
 
 export const statusesOf = {
   incident: ["investigating", "identified", "monitoring", "resolved"],
@@ -234,28 +242,45 @@ export function worstImpact(seen: Impact[]): Impact {
   );
 }
 
-/** The status that each of the incident's components would return to when it ends: operational, unless another open incident holds it. */
+/**
+ * The status that each of the incident's components would return to when it ends: operational, or what other open
+ * incidents last said of it. It never gets worse by that; where another concerns it and said nothing, it stays.
+ */
 export function recoveryOf(db: Db | Tx, incident: Incident): Record<string, ComponentStatus> {
   const mine = componentIdsOf(db, incident.id);
   if (mine.length === 0) return {};
-  const others = listOpenIncidents(db, incident.pageId).filter((other) => other.id !== incident.id);
+  const open = listOpenIncidents(db, incident.pageId).filter((other) => other.id !== incident.id);
+  const others = tellStories(db, open);
   const recovery: Record<string, ComponentStatus> = {};
   for (const componentId of mine) {
-    const held = others.find((other) => componentIdsOf(db, other.id).includes(componentId));
-    recovery[componentId] = held
-      ? findComponent(db, { pageId: incident.pageId, id: componentId }).status
-      : "operational";
+    const now = findComponent(db, { pageId: incident.pageId, id: componentId }).status;
+    const said = others
+      .filter((other) => other.componentIds.includes(componentId))
+      .map((other) => lastSaid(other, componentId) ?? now)
+      .reduce((worst, status) => (isWorse(status, worst) ? status : worst), "operational" as ComponentStatus);
+    recovery[componentId] = isWorse(said, now) ? now : said;
   }
   return recovery;
 }
 
-/** Its parts that would be set back to operational if it ended now. */
+function lastSaid(story: Story, componentId: string): ComponentStatus | undefined {
+  return story.updates
+    .toSorted((a, b) => b.createdAt - a.createdAt)
+    .flatMap((update) => update.affected)
+    .find((row) => row.componentId === componentId)?.newStatus;
+}
+
+function isWorse(status: ComponentStatus, than: ComponentStatus): boolean {
+  return severity.indexOf(impactOf[status]) > severity.indexOf(impactOf[than]);
+}
+
+/** Its parts that would recover if it ended now. */
 export function troubledBy(db: Db | Tx, incident: Incident): Component[] {
   const recovery = recoveryOf(db, incident);
-  return Object.keys(recovery)
-    .filter((id) => recovery[id] === "operational")
-    .map((id) => findComponent(db, { pageId: incident.pageId, id }))
-    .filter((component) => component.status !== "operational" && component.archivedAt === null);
+  return Object.entries(recovery)
+    .map(([id, better]) => ({ component: findComponent(db, { pageId: incident.pageId, id }), better }))
+    .filter(({ component, better }) => component.archivedAt === null && isWorse(component.status, better))
+    .map(({ component }) => component);
 }
 
 export function requireIncidentStatus(kind: Incident["kind"], text: string): IncidentStatus {

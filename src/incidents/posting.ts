@@ -19,12 +19,18 @@ export type Fields = {
   status: string;
   impact: string;
   chosen: Record<string, string>;
+  /** What was chosen for whole groups, by their id; `none` are the parts outside any, `mine` those of the incident. */
+  all: Record<string, string>;
   notify: boolean;
   recover: boolean;
+  /** Of a maintenance, when it begins and ends, as typed; empty where the form doesn't ask. */
+  from: string;
+  until: string;
 };
 
 export function freshFields(status: IncidentStatus, seen = ""): Fields {
-  return { draft: newId(), seen, name: "", body: "", status, impact: "", chosen: {}, notify: true, recover: true };
+  const said = { name: "", body: "", impact: "", chosen: {}, all: {}, from: "", until: "" };
+  return { ...said, draft: newId(), seen, status, notify: true, recover: true };
 }
 
 export function fieldsIn(form: Form): Fields {
@@ -36,9 +42,24 @@ export function fieldsIn(form: Form): Fields {
     status: form.one("status"),
     impact: form.one("impact"),
     chosen: form.record("part"),
+    all: form.record("all"),
     notify: form.has("notify"),
     recover: form.has("recover"),
+    from: form.one("from"),
+    until: form.one("until"),
   };
+}
+
+/** A choice for a whole group becomes the choice of each part that has none of its own. */
+export function spreadOut(db: Db, input: { pageId: string; fields: Fields; mine?: string[] }): Fields {
+  const { fields } = input;
+  const mine = new Set(input.mine);
+  const chosen = { ...fields.chosen };
+  for (const { id, groupId } of listComponents(db, input.pageId)) {
+    const ofAll = fields.all[mine.has(id) ? "mine" : (groupId ?? "none")] ?? "";
+    if ((chosen[id] ?? "") === "" && ofAll !== "") chosen[id] = ofAll;
+  }
+  return { ...fields, chosen, all: {} };
 }
 
 /** @throws UserError for what the form can't mean */
@@ -99,8 +120,10 @@ export function statusChoices(kind: Incident["kind"], chosen: string) {
   }));
 }
 
-export function impactChoices(chosen: string) {
-  return impacts.map((value) => ({ value, words: impactWords[value], chosen: value === chosen }));
+/** An incident is never "maintenance", unless a program said so and the form must not lose it. */
+export function impactChoices(kind: Incident["kind"], chosen: string) {
+  const fitting = impacts.filter((value) => value !== "maintenance" || kind === "maintenance" || value === chosen);
+  return fitting.map((value) => ({ value, words: impactWords[value], chosen: value === chosen }));
 }
 
 /** One select for each component, by group; `mine` comes first, as the parts that the incident is about. */
@@ -122,12 +145,18 @@ export function partChoices(db: Db, input: { pageId: string; chosen: Record<stri
     components.filter((component) => !mine.has(component.id)),
     (component) => component.groupId,
   );
-  const groups = [{ id: null, name: "" }, ...listGroups(db, input.pageId)]
-    .map(({ id, name }) => ({ name, parts: (others.get(id) ?? []).map(view) }))
-    .filter((group) => group.parts.length > 0);
+  const named = listGroups(db, input.pageId);
+  const outside = { id: null, name: named.length === 0 ? "All components" : "In no group" };
+  const groups = [outside, ...named]
+    .map(({ id, name }) => ({ id: id ?? "none", name, parts: (others.get(id) ?? []).map(view) }))
+    .filter((group) => group.parts.length > 0)
+    .map((group) => ({ ...group, many: group.parts.length > 1, titled: group.id !== "none" }));
+  const own = components.filter((component) => mine.has(component.id)).map(view);
   return {
-    mine: components.filter((component) => mine.has(component.id)).map(view),
+    mine: own,
+    many: own.length > 1,
     groups,
+    everyStatus: componentStatuses.map((value) => ({ value, words: statusWords[value] })),
     othersChosen: components.some(({ id }) => !mine.has(id) && (input.chosen[id] ?? "") !== ""),
   };
 }
@@ -138,5 +167,5 @@ export function partViews(list: Component[]) {
 
 function stays(status: ComponentStatus, isMine: boolean): string {
   if (isMine) return `Stays: ${statusWords[status]}`;
-  return status === "operational" ? "Not affected" : "Not part of this";
+  return status === "operational" ? "Not affected" : "Not involved";
 }

@@ -22,6 +22,8 @@ export type Rehearsal = {
   also: string;
   /** Parts that it would leave in trouble although it is over, and that nothing else explains. */
   left: Component[];
+  /** It would be open, and every part of it operational. */
+  well: boolean;
 };
 
 /**
@@ -61,7 +63,10 @@ export function rehearse(
       const { headline, also } = frontView(stage, readState(stage, incident.pageId), now);
       const shown = story.updates.find((one) => one.id === update.id) as Story["updates"][number];
       const left = incident.resolvedAt === null || incident.backfilled ? [] : troubledBy(stage, incident);
-      seen = { story, update: shown, announcement: announcementOf(stage, update.id), headline, also, left };
+      const parts = listComponents(stage, incident.pageId).filter(({ id }) => story.componentIds.includes(id));
+      const isWell = parts.length > 0 && parts.every(({ status }) => status === "operational");
+      const well = isWell && incident.resolvedAt === null && incident.kind === "incident";
+      seen = { story, update: shown, announcement: announcementOf(stage, update.id), headline, also, left, well };
       tx.rollback();
     });
   } catch (error) {

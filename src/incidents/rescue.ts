@@ -7,18 +7,21 @@ import { listComponents } from "../components/components.ts";
 import type { Db } from "../db.ts";
 import type { Form } from "../http.ts";
 import { incidentWords, statusWords } from "../statuspage/words.ts";
-import { fieldsIn } from "./posting.ts";
+import { fieldsIn, spreadOut } from "./posting.ts";
 
 export function rescueView(db: Db, input: { pageId: string; form: Form | undefined }) {
   if (!input.form) return undefined;
-  const fields = fieldsIn(input.form);
+  const fields = spreadOut(db, { pageId: input.pageId, fields: fieldsIn(input.form) });
   if (fields.body.trim() === "" && fields.name.trim() === "") return undefined;
+  const planned = new Set(input.form.all("concerned"));
   const parts = listComponents(db, input.pageId)
-    .filter(({ id }) => fields.chosen[id])
-    .map(({ id, name }) => `${name}: ${wordFor(statusWords, fields.chosen[id] ?? "")}`);
+    .filter(({ id }) => fields.chosen[id] || planned.has(id))
+    .map(({ id, name }) => (planned.has(id) ? name : `${name}: ${wordFor(statusWords, fields.chosen[id] ?? "")}`));
   const facts = [
     { words: "Title", value: fields.name },
     { words: "Status", value: wordFor(incidentWords, fields.status) },
+    { words: "Begins", value: fields.from.replace("T", " ") },
+    { words: "Ends", value: fields.until.replace("T", " ") },
     { words: "Parts", value: parts.join(", ") },
   ];
   return { facts: facts.filter(({ value }) => value !== ""), body: fields.body };

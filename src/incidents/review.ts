@@ -7,7 +7,7 @@ import type { Page } from "../pages/pages.ts";
 import { storyView } from "../statuspage/incident.ts";
 import { incidentWords } from "../statuspage/words.ts";
 import { countActive, countByChoice } from "../subscribers/audience.ts";
-import { newestUpdate, sinceViews } from "./meanwhile.ts";
+import { newestUpdate, openAlready, openAlreadyViews, sinceViews } from "./meanwhile.ts";
 import { partViews } from "./posting.ts";
 import type { Rehearsal } from "./rehearsal.ts";
 import type { Story } from "./stories.ts";
@@ -23,6 +23,10 @@ export function reviewView(
   const { story, update, announcement } = rehearsal;
   const components = listComponents(deps.db, page.id, "with");
   const names = new Map(components.map((component) => [component.id, component.name]));
+  const already = before || story.kind === "maintenance" ? [] : openAlready(deps.db, story);
+  const ailing = update.affected.filter((row) => row.newStatus !== "operational").map((row) => row.componentId);
+  const over = story.resolvedAt !== null && ailing.length > 0;
+  const holding = over ? openAlready(deps.db, { pageId: page.id, componentIds: ailing }) : [];
   const letter = updateWords(deps.render, {
     page,
     origin,
@@ -34,18 +38,23 @@ export function reviewView(
   return {
     title: "Check before you publish",
     action: input.action,
-    hidden: hiddenFields(input.form, before),
+    hidden: hiddenFields(input.form, before, already),
+    already: openAlreadyViews(deps, { stories: already, zone: page.timeZone }),
     since: before ? sinceViews(deps, { story: before, seen: input.form.one("seen"), zone: page.timeZone }) : [],
     reopens: before && before.resolvedAt !== null && story.resolvedAt === null,
     was: before && incidentWords[before.status],
     count: announcement?.audience ?? 0,
     tells: announcement !== undefined && announcement.audience > 0 && announcement.state !== "held",
+    unreachable: announcement !== undefined && deps.mailer.state().paused !== undefined,
+    well: rehearsal.well && before !== undefined && before.resolvedAt !== null,
     kept: deps.config.text("mail.smtp_url") === "",
     silent: announcement === undefined,
     held: announcement?.state === "held" ? announcement.reason : "",
     letter: { subject: letter.subject, text: letter.text, html: letterBody(letter.html) },
     partless: components.length > 0 && story.componentIds.length === 0,
     who: announcement && announcement.audience > 0 ? audienceSentence(deps, page.id, story.componentIds, names) : "",
+    holding: holding.filter(({ id }) => id !== story.id).map(({ id, name }) => ({ id, name })),
+    again: before === undefined && story.tellAtBegin,
     left: partViews(rehearsal.left),
     endWord: incidentWords[update.status],
     headline: rehearsal.headline,
@@ -65,10 +74,10 @@ function audienceSentence(deps: Deps, pageId: string, componentIds: string[], na
   return `${counts.join(", ")}.${choices.length > 1 ? " Whoever chose several of these gets one letter." : ""}`;
 }
 
-/** What was typed, and the newest update that the publisher has now been shown. */
-function hiddenFields(form: Form, before: Story | undefined) {
+/** What was typed, and what the publisher has now been shown: the newest update, or what is open already. */
+function hiddenFields(form: Form, before: Story | undefined, already: Story[]) {
   const typed = form.entries.filter(([name]) => !["step", "_csrf", "seen"].includes(name));
-  const seen: [string, string][] = before ? [["seen", newestUpdate(before)]] : [];
+  const seen: [string, string][] = [["seen", before ? newestUpdate(before) : already.map(({ id }) => id).join(" ")]];
   return [...typed, ...seen].map(([name, value]) => ({ name, value }));
 }
 

@@ -1,6 +1,6 @@
 /** What a member sees first: what is open, what waits for a decision, how the mail goes, how the parts are. */
 import { heldViews } from "../announcements/held.ts";
-import { type Component, listComponents } from "../components/components.ts";
+import { type Component, type ComponentGroup, listComponents, listGroups } from "../components/components.ts";
 import type { Deps } from "../deps.ts";
 import { lateness } from "../incidents/lateness.ts";
 import { listOpenIncidents, listUpcoming, type Story, tellStories } from "../incidents/stories.ts";
@@ -31,12 +31,19 @@ export function overview(deps: Deps, page: Page) {
     upcoming: view(tellStories(db, listUpcoming(db, page.id))),
     held: heldViews(db, { pageId: page.id }),
     mail: mailSentence(deps, page.id),
+    mailTrouble: deps.mailer.state().paused !== undefined,
     kept: deps.config.text("mail.smtp_url") === "",
     active: countSubscribers(db, page.id).active,
-    components: components.map(partView),
+    components: inPageOrder(components, listGroups(db, page.id)).map(partView),
     unexplained: troubled.filter((component) => !concerned.has(component.id)).map(partView),
     empty: components.length === 0,
   };
+}
+
+/** As visitors see them: first those outside any group, then group by group. */
+function inPageOrder(components: Component[], groups: ComponentGroup[]): Component[] {
+  const members = Map.groupBy(components, (component) => component.groupId);
+  return [null, ...groups.map(({ id }) => id)].flatMap((id) => members.get(id) ?? []);
 }
 
 function partView({ id, name, status }: Component) {
@@ -59,7 +66,7 @@ export function mailSentence(deps: Deps, pageId: string): string {
   const letters = waiting === 1 ? "1 letter waits" : `${waiting.toLocaleString("en")} letters wait`;
   if (paused) {
     const seconds = Math.max(1, Math.ceil(((retryAt ?? 0) - deps.clock.now()) / 1000));
-    return `The mail server can’t be had: ${letters}, and it is tried again in ${seconds} s. It said: “${paused}”.`;
+    return `The mail server can’t be reached: ${letters}, and it is tried again in ${seconds} s. The reason: “${paused}”.`;
   }
   return waiting === 0 ? "No letter waits." : `${letters} to be sent.`;
 }

@@ -28,7 +28,7 @@ export function storyView(story: Story, context: { zone: string; names: Map<stri
     name: story.name,
     maintenance: story.kind === "maintenance",
     impact: story.impact,
-    impactWord: impactWords[story.impact],
+    impactWord: isUnsaid(story) ? "" : impactWords[story.impact],
     status: story.status,
     statusWord: incidentWords[story.status],
     over: story.resolvedAt !== null,
@@ -69,6 +69,11 @@ function byStatus(affected: ReturnType<typeof affectedView>, most: number) {
       names: `${said.join(", ")}${more > 0 ? ` and ${more} more` : ""}`,
     };
   });
+}
+
+/** Nobody marked a part or an impact: then "No impact" would be a claim, and beside "Payments fail" a false one. */
+function isUnsaid(story: Story): boolean {
+  return story.impact === "none" && story.impactOverride === null && story.componentIds.length === 0;
 }
 
 /** Maintenance lasts from its first word of progress; one that was closed before its time didn't last at all. */

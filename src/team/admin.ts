@@ -9,7 +9,8 @@ import { type Ctx, type Route, readForm, seeOther } from "../http.ts";
 import { networkOf } from "../network.ts";
 import { moment } from "../statuspage/words.ts";
 import { createDesk, faultOf, goOn, pathAfterSignIn } from "./desk.ts";
-import { isSecure } from "./guard.ts";
+import { csrfToken, isSecure } from "./guard.ts";
+import { readKeptForm } from "./kept-form.ts";
 import {
   accountKey,
   findMemberByAddress,
@@ -32,7 +33,12 @@ export function memberAdmin(deps: Deps): Route[] {
   const desk = createDesk(deps);
   const sessions = createSessions(deps);
 
-  const enter = async (c: Ctx, memberId: string, method: "link" | "password", to?: string) => {
+  const enter = async (
+    c: Ctx,
+    memberId: string,
+    method: "link" | "password",
+    way: { to?: string; kept?: string } = {},
+  ) => {
     // Whatever session this browser came with, perhaps slipped to it by somebody else, ends here.
     const earlier = await sessions.read({ cookies: c.req.header("cookie"), secure: isSecure(c) });
     sessions.end(earlier, isSecure(c));
@@ -40,13 +46,17 @@ export function memberAdmin(deps: Deps): Route[] {
     recordDeed(db, { kind: "member", id: memberId }, clock.now(), { action: "member.sign_in", detail: { method } });
     c.header("set-cookie", cookie);
     c.header("cache-control", "no-store");
-    return seeOther(c, pathAfterSignIn(to));
+    const kept = readKeptForm(way.kept ?? "");
+    const session = kept && (await sessions.read({ cookies: cookie.split(";")[0], secure: isSecure(c) }));
+    if (!kept || !session) return seeOther(c, pathAfterSignIn(way.to));
+    c.set("session", session);
+    return desk.bare(c, "kept", { ...kept, csrf: csrfToken(deps, c) });
   };
 
   const signIn = async (c: Ctx) => {
     const form = await readForm(c);
     const address = form.one("email").trim();
-    const to = form.one("to");
+    const way = { to: form.one("to"), kept: form.one("kept") };
     const account = `sign-in|account|${accountKey(keys, address)}`;
     const network = `sign-in|network|${networkOf(c.env.peer)}`;
     try {
@@ -55,7 +65,7 @@ export function memberAdmin(deps: Deps): Route[] {
     } catch (error) {
       const fault = faultOf(error);
       c.header("retry-after", String((error as UserError).retryAfterSeconds));
-      return desk.bare(c, "sign-in", { email: address, to, fault }, 429);
+      return desk.bare(c, "sign-in", { email: address, ...way, fault }, 429);
     }
     const member = findMemberByAddress(db, { address, keys });
     const stored = member && !member.suspended ? passwordOf(db, { memberId: member.id, keys }) : undefined;
@@ -63,11 +73,11 @@ export function memberAdmin(deps: Deps): Route[] {
     if (!member || !right) {
       recordDeed(db, { kind: "stranger" }, clock.now(), { action: "member.sign_in_failed" });
       const message = "That address and password don’t belong together.";
-      return desk.bare(c, "sign-in", { email: address, to, fault: { message, field: "password", at: {} } }, 422);
+      return desk.bare(c, "sign-in", { email: address, ...way, fault: { message, field: "password", at: {} } }, 422);
     }
     limits.give(network);
     limits.give(account);
-    return enter(c, member.id, "password", to);
+    return enter(c, member.id, "password", way);
   };
 
   const showEnter = (c: Ctx) => {

@@ -13,7 +13,7 @@ import { mayAct } from "./members.ts";
 /** `also` are the paths beside its own that belong to an entry. */
 const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
   { href: "/admin", words: "Now" },
-  { href: "/admin/incidents", words: "Incidents", role: "publisher" },
+  { href: "/admin/incidents", words: "Incidents", role: "publisher", also: ["/admin/maintenance"] },
   { href: "/admin/components", words: "Components", role: "page_config", also: ["/admin/component-groups"] },
   { href: "/admin/subscribers", words: "Subscribers", role: "publisher" },
   { href: "/admin/mail", words: "Mail", role: "publisher" },
@@ -22,8 +22,13 @@ const doors: { href: string; words: string; role?: Role; also?: string[] }[] = [
 
 const doneWords = {
   published: "Published. The page shows it now.",
+  silent: "Published. The page shows it now. Nobody is told by mail.",
+  told: "Published. The page shows it now, and the letters are on their way.",
+  waiting: "Published. The page shows it now. The mail server can’t be reached, so the letters wait until it is back.",
+  held: "Published. The page shows it now, but nobody is told yet: decide about the letters below.",
   unchanged: "Nothing was changed: the words are as they were.",
-  corrected: "Corrected. The earlier words are kept, and nobody was told again.",
+  corrected:
+    "Corrected. The earlier words are kept, and nobody was told again; letters that still wait say the new ones.",
   changed: "Saved.",
   deleted: "Deleted. It is off the page.",
   sent: "Released. The letters are on their way.",

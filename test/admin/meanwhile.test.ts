@@ -112,3 +112,36 @@ test("saving a correction without changing a word changes nothing", async () => 
   assert.doesNotMatch((await house.visit(path.replace("/admin", ""))).text, /class="edited"/);
   await house.close();
 });
+
+test("whoever opens an incident on a part that one is open on is shown that one first, and stopped once if it came after the review", async () => {
+  const { house, paul, olive, path } = await withIncident();
+  const opened = () => house.deps.db.$client.prepare("SELECT count(*) FROM incidents").pluck().get();
+  const draft = (name: string, part: string) => ({
+    draft: name,
+    name,
+    body: "We look.",
+    [`part[${part}]`]: "major_outage",
+  });
+  const send = (who: Browser, fields: object, step: string) =>
+    who.send("/admin/incidents", { status: "investigating", notify: "1", ...fields, step });
+  assert.match((await paul.open("/admin/incidents/new")).text, /Open already: <a href="[^"]+">Payments fail<\/a>/);
+
+  const same = await send(paul, draft("Cards fail", house.parts.Checkout), "preview");
+  assert.match(same.text, /Open already on the same parts/);
+  assert.match(same.text, new RegExp(`href="${path}">Payments fail</a>.*olive@example\\.com`));
+  const other = await send(paul, draft("Search fails", house.parts.Search), "preview");
+  assert.doesNotMatch(other.text, /Open already/);
+
+  await olive.open("/admin/incidents/new");
+  const hers = await send(olive, draft("Nothing is found", house.parts.Search), "preview");
+  assert.match((await send(olive, hiddenIn(hers.text), "publish")).text, /Published/);
+  const stopped = await send(paul, hiddenIn(other.text), "publish");
+  assert.equal(stopped.status, 409);
+  assert.match(stopped.text, /Nothing was published yet\.<\/strong> Meanwhile somebody opened/);
+  assert.match(stopped.text, />Nothing is found<\/a>.*olive@example\.com/);
+  assert.equal(opened(), 2);
+  assert.match((await send(paul, hiddenIn(stopped.text), "publish")).text, /Published/, "who insists may");
+  assert.match((await send(paul, hiddenIn(stopped.text), "publish")).text, /Published/);
+  assert.equal(opened(), 3);
+  await house.close();
+});

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changeComponent, findComponent } from "../../src/components/components.ts";
 import { openIncident } from "../../src/incidents/incidents.ts";
+import { listOpenIncidents } from "../../src/incidents/stories.ts";
 import type { ComponentStatus } from "../../src/schema.ts";
 import { type House, openTestHouse } from "../support/house.ts";
 
@@ -84,5 +85,81 @@ test("the first page lists a part that no open incident concerns, even while ano
     /no open incident says why([\s\S]*?)<\/section>/.exec((await owner.open("/admin")).text) ?? [];
   assert.match(section, /API<\/a>[\s\S]*Degraded/);
   assert.doesNotMatch(section, /Search/);
+  await house.close();
+});
+
+test("a part goes back to what an incident that is still open says of it, not to what the one that ends said", async () => {
+  const house = await openTestHouse();
+  const { Checkout, Search, API } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  const first = open(house, { [Checkout]: "partial_outage", [Search]: "degraded_performance" }, "Cards fail");
+  await paul.open(first);
+  const word = { draft: "a", status: "identified", body: "Search is well again.", [`part[${Search}]`]: "operational" };
+  await paul.send(`${first}/updates`, { ...word, step: "publish" });
+  const second = open(
+    house,
+    { [Checkout]: "major_outage", [Search]: "major_outage", [API]: "major_outage" },
+    "All is down",
+  );
+  const end = { draft: "b", status: "resolved", body: "The lines are back.", recover: "1" };
+  const review = await paul.send(`${second}/updates`, { ...end, step: "preview" });
+  assert.match(review.text, /Checkout is partly down\./);
+  assert.match(review.text, /because others are open on them: <a href="[^"]+">Cards fail<\/a>\./);
+  assert.doesNotMatch(review.text, /Search: <span class="status">.*Major outage/);
+  await paul.send(`${second}/updates`, { ...end, step: "publish" });
+  assert.equal(statusOf(house, Checkout), "partial_outage");
+  assert.equal(statusOf(house, Search), "operational");
+  assert.equal(statusOf(house, API), "operational");
+  await house.close();
+});
+
+test("what is better than another open incident last said of it doesn't get worse when one ends", async () => {
+  const house = await openTestHouse();
+  const { Checkout } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  open(house, { [Checkout]: "major_outage" }, "Cards fail");
+  const second = open(house, { [Checkout]: "degraded_performance" }, "Cards are slow");
+  await paul.open(second);
+  const end = { draft: "b", status: "resolved", body: "Fast again.", recover: "1", step: "publish" };
+  await paul.send(`${second}/updates`, end);
+  assert.equal(statusOf(house, Checkout), "degraded_performance");
+  await house.close();
+});
+
+test("a whole group is marked with one choice, and a part's own choice outranks it", async () => {
+  const house = await openTestHouse();
+  const { Checkout, Search, API } = house.parts;
+  const paul = await house.signIn(house.publisher);
+  const form = await paul.open("/admin/incidents/new");
+  const [, shop = ""] = /name="all\[([a-z0-9]{12})\]"/.exec(form.text) ?? [];
+  assert.match(form.text, /<label for="all-[a-z0-9]+"[^>]*>Shop<span class="hidden">, all parts<\/span><\/label>/);
+  assert.doesNotMatch(form.text, /name="all\[none\]"/, "API is alone");
+  const draft = { draft: "a", name: "The shop is down", body: "We look.", status: "investigating" };
+  const marked = { ...draft, [`all[${shop}]`]: "major_outage", [`part[${Search}]`]: "degraded_performance" };
+  const review = await paul.send("/admin/incidents", { ...marked, step: "preview" });
+  assert.match(review.text, /Checkout is down\./);
+  const back = await paul.send("/admin/incidents", { ...marked, step: "edit" });
+  const chosen = (id: string) => new RegExp(`id="part-${id}"[^\n]*value="([a-z_]+)" selected`).exec(back.text)?.[1];
+  assert.deepEqual([Checkout, Search, API].map(chosen), ["major_outage", "degraded_performance", undefined]);
+  await paul.send("/admin/incidents", { ...marked, step: "publish" });
+  assert.deepEqual(
+    [Checkout, Search, API].map((id) => statusOf(house, id)),
+    ["major_outage", "degraded_performance", "operational"],
+  );
+
+  const path = `/admin/incidents/${listOpenIncidents(house.deps.db, house.page.id)[0]?.id}/updates`;
+  assert.match((await paul.open(path)).text, /name="all\[mine\]"/);
+  const word = {
+    draft: "b",
+    status: "identified",
+    body: "Half of it.",
+    "all[mine]": "partial_outage",
+    step: "publish",
+  };
+  await paul.send(path, word);
+  assert.deepEqual(
+    [Checkout, Search, API].map((id) => statusOf(house, id)),
+    ["partial_outage", "partial_outage", "operational"],
+  );
   await house.close();
 });

@@ -4,6 +4,7 @@ import { findComponent } from "../../src/components/components.ts";
 import { listIncidents } from "../../src/incidents/stories.ts";
 import { incidents, incidentUpdates, updateRevisions } from "../../src/schema.ts";
 import { addSubscriber } from "../../src/subscribers/subscribers.ts";
+import { startMailServer } from "../mail/mail-server.ts";
 import { hiddenIn } from "../support/forms.ts";
 import { type House, host, openTestHouse } from "../support/house.ts";
 import { openLetter } from "../support/letterbox.ts";
@@ -295,5 +296,83 @@ test("an incident is renamed, its impact set, and deleted behind a page of its o
   assert.equal(rowsIn(house, "incidents"), 1);
   assert.match((await paul.send(`/admin/incidents/${id}/delete`, {})).text, /off the page/);
   assert.equal((await house.visit(`/incidents/${id}`, { host })).status, 404);
+  await house.close();
+});
+
+test("whoever published is told at once what becomes of the letters", async (t) => {
+  const server = await startMailServer(t);
+  const house = await withReaders({ "mail.smtp_url": `smtp://127.0.0.1:${server.port}` }, 60);
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  const publish = async (fields: object, name: string) =>
+    (await paul.send("/admin/incidents", { ...draft(house), ...fields, draft: name, step: "publish" })).text;
+  assert.match(await publish({}, "a"), /Published\. The page shows it now, and the letters are on their way\./);
+  await house.settle();
+  assert.match(await publish({ notify: [] }, "b"), /Published\. The page shows it now\. Nobody is told by mail\./);
+
+  await server.stop();
+  house.pass(3 * 3_600_000);
+  await publish({}, "c");
+  await house.settle();
+  const waiting = await paul.send("/admin/incidents", { ...draft(house), draft: "d", name: "More", step: "preview" });
+  assert.match(waiting.text, /The mail server can’t be reached just now\./);
+  assert.match(await publish({ name: "More" }, "d"), /can’t be reached, so the letters wait until it is back\./);
+  const now = await paul.open("/admin");
+  assert.match(now.text, /<p class="alert" role="status">The mail server can’t be reached: \d+ letters wait[^<]*”\. /);
+  for (const name of ["e", "f", "g"]) await publish({ name }, name);
+  assert.match(await publish({ name: "h" }, "h"), /nobody is told yet: decide about the letters below\./);
+  await house.close();
+});
+
+test("an incident whose parts nobody marked isn't said to have no impact", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  const partless = { ...draft(house), [`part[${house.parts.Checkout}]`]: "" };
+  assert.doesNotMatch(
+    (await paul.send("/admin/incidents", { ...partless, step: "preview" })).text,
+    /class="meta">No impact/,
+  );
+  await paul.send("/admin/incidents", { ...partless, step: "publish" });
+  assert.doesNotMatch((await house.visit(`/incidents/${first(house)}`)).text, /No impact/);
+  const said = await paul.send("/admin/incidents", {
+    ...partless,
+    name: "Said",
+    draft: "b",
+    impact: "none",
+    step: "preview",
+  });
+  assert.match(said.text, /class="meta">No impact/, "who chose it is taken at their word");
+  await house.close();
+});
+
+test("the review of opening an incident again warns when all its parts would be operational", async () => {
+  const house = await withReaders();
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  const path = `/admin/incidents/${first(house)}/updates`;
+  await paul.send(path, { status: "resolved", body: "Done.", recover: "1", step: "publish" });
+  const again = { status: "investigating", body: "Not done.", step: "preview" };
+  assert.match(
+    (await paul.send(path, again)).text,
+    /Its parts are all Operational\. Go back and mark what is affected/,
+  );
+  const marked = { ...again, [`part[${house.parts.Checkout}]`]: "degraded_performance" };
+  assert.doesNotMatch((await paul.send(path, marked)).text, /all Operational/);
+  await house.close();
+});
+
+test("the timeline says to the team, and to no visitor, who wrote an update", async () => {
+  const house = await withReaders();
+  const [paul, olive] = [await house.signIn(house.publisher), await house.signIn(house.owner)];
+  await paul.open("/admin/incidents/new");
+  await paul.send("/admin/incidents", { ...draft(house), step: "publish" });
+  const path = `/admin/incidents/${first(house)}`;
+  await olive.open(path);
+  await olive.send(`${path}/updates`, { status: "identified", body: "The bank knows.", step: "publish" });
+  const [, timeline = ""] = /<ol class="timeline">([\s\S]*?)<\/ol>/.exec((await paul.open(path)).text) ?? [];
+  assert.match(timeline, /Identified[^\n]*olive@example\.com[\s\S]*Investigating[^\n]*paul@example\.com/);
+  assert.doesNotMatch((await house.visit(`/incidents/${first(house)}`)).text, /example\.com<|olive/);
   await house.close();
 });

@@ -70,6 +70,63 @@ test("whoever's session ends while they write gets all of it back, and is led ba
   await house.close();
 });
 
+test("whoever signs in where their session had ended goes on with what they wrote, and looks at it before it is published", async () => {
+  const house = await openTestHouse();
+  const { db, keys, clock } = house.deps;
+  const phc = await hashPassword(password);
+  const how = { keepSessionHash: undefined, keys, now: clock.now(), by: { kind: "system" } as const };
+  setPassword(db, { memberId: house.publisher.id, phc, ...how });
+  const paul = await house.signIn(house.publisher);
+  await paul.open("/admin/incidents/new");
+  house.pass(13 * 3_600_000);
+  const refused = await paul.send("/admin/incidents", draft(house));
+  const own = { email: "paul@example.com", password };
+  const wrong = await paul.send("/admin/sign-in", { ...hiddenIn(refused.text), ...own, password: "x" });
+  assert.equal(wrong.status, 422);
+  const signedIn = await paul.send("/admin/sign-in", { ...hiddenIn(wrong.text), ...own });
+  assert.match(signedIn.text, /<form method="post" action="\/admin\/incidents"/);
+  const review = await paul.send("/admin/incidents", hiddenIn(signedIn.text));
+  assert.match(review.text, /<h1>Check before you publish<\/h1>/);
+  assert.match(review.text, /Two banks <strong>refuse<\/strong> cards\./);
+  assert.match(review.text, /Checkout is partly down/);
+  assert.equal(db.$client.prepare("SELECT count(*) FROM incidents").pluck().get(), 0);
+  await paul.send("/admin/incidents", { ...hiddenIn(review.text), step: "publish" });
+  assert.equal(db.$client.prepare("SELECT count(*) FROM incidents").pluck().get(), 1);
+  await house.close();
+});
+
+test("a kept form goes to the admin and nowhere else", async () => {
+  const house = await openTestHouse();
+  const { db, keys, clock } = house.deps;
+  const phc = await hashPassword(password);
+  const how = { keepSessionHash: undefined, keys, now: clock.now(), by: { kind: "system" } as const };
+  setPassword(db, { memberId: house.publisher.id, phc, ...how });
+  const entries = [["body", "x"]];
+  for (const path of [
+    "https://evil.example/admin/x",
+    "//evil.example",
+    "/admin/../x",
+    "/v1/pages",
+    "/admin/sign-in",
+    7,
+  ]) {
+    for (const kept of [
+      JSON.stringify({ path, entries }),
+      "{",
+      "null",
+      JSON.stringify({ path: "/admin/x", entries: 1 }),
+    ]) {
+      const answer = await house.visit("/admin/sign-in", {
+        method: "POST",
+        headers: { origin: `https://${host}`, "content-type": "application/x-www-form-urlencoded" },
+        body: new URLSearchParams({ email: "paul@example.com", password, kept }).toString(),
+      });
+      assert.equal(answer.status, 303, kept);
+    }
+  }
+  await house.close();
+});
+
 test("an update's form is found again by where it was sent from", async () => {
   const house = await openTestHouse();
   const id = await openOne(house);

@@ -239,7 +239,9 @@ test("the audit log tells the owner who did what, in words", async () => {
   await paul.send("/admin/incidents", { name: "Slow", body: "It is slow.", status: "investigating", step: "publish" });
   assert.equal((await paul.open("/admin/audit")).status, 403);
   const owner = await house.signIn(house.owner);
-  assert.match((await owner.open("/admin/audit")).text, /paul@example\.com <strong>opened an incident<\/strong>/);
+  const log = (await owner.open("/admin/audit")).text;
+  assert.match(log, /paul@example\.com <strong>opened an incident<\/strong>/);
+  assert.match(log, /<a href="\/admin\/incidents\/[a-z0-9]+">Slow<\/a>/, "by its name, not by a number");
   assert.ok(listDeeds(house.deps.db, { limit: 5 }).some((deed) => deed.action === "incident.open"));
   await house.close();
 });

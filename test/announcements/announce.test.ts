@@ -4,11 +4,12 @@ import { eq, sql } from "drizzle-orm";
 import { countAudience, createExpander, decideHeld, outcomeOf } from "../../src/announcements/announcements.ts";
 import { createLetters } from "../../src/announcements/letters.ts";
 import { createComponent } from "../../src/components/components.ts";
-import { deleteIncident } from "../../src/incidents/amendments.ts";
+import { changeIncident, correctUpdate, deleteIncident } from "../../src/incidents/amendments.ts";
 import { openIncident, postUpdate } from "../../src/incidents/incidents.ts";
 import { claimDeliveries } from "../../src/mail/queue.ts";
 import { announcements, deliveries } from "../../src/schema.ts";
 import { addSubscriber, unsubscribe } from "../../src/subscribers/subscribers.ts";
+import { startMailServer } from "../mail/mail-server.ts";
 import { type House, openTestHouse } from "../support/house.ts";
 import { linksIn, openLetter, readLetter } from "../support/letterbox.ts";
 
@@ -344,5 +345,28 @@ test("the letter that says that it is over says how long it took, and no other d
   const { text, html } = await openLetter(house);
   assert.match(text, /^Resolved – 23 Nov 2026, 12:20 CET, after 2 h 20 min$/m);
   assert.match(html, /12:20 CET, after 2 h 20 min/);
+  await house.close();
+});
+
+test("letters that still wait when the words are corrected leave with the corrected words", async (t) => {
+  const gone = await startMailServer(t);
+  await gone.stop();
+  const house = await openTestHouse({ "mail.smtp_url": `smtp://127.0.0.1:${gone.port}` });
+  const { db, clock } = house.deps;
+  add(house, "ada@example.com");
+  const { incident, update } = open(house, { [house.parts.API]: "partial_outage" });
+  await house.settle();
+  assert.match(house.deps.mailer.state().paused ?? "", /ECONNREFUSED/, "the letter was written and couldn't leave");
+
+  const doing = { pageId: house.page.id, incidentId: incident.id, by };
+  house.pass(60_000);
+  correctUpdate(db, { ...doing, updateId: update.id, body: "Better words.", now: clock.now() });
+  changeIncident(db, { ...doing, name: "Real trouble", now: clock.now() });
+  const back = await startMailServer(t, { port: gone.port });
+  await house.settle();
+  const [letter] = back.received.map(({ raw }) => raw.toString("utf8"));
+  assert.match(letter ?? "", /^Subject: Investigating: Real trouble/m);
+  assert.match(letter ?? "", /Better words\./);
+  assert.doesNotMatch(letter ?? "", /Words\./);
   await house.close();
 });

@@ -84,7 +84,11 @@ async function tour(place: Place & { port: number }): Promise<{ words: string; s
   assert.match(resolved, /2 people are told by mail\./);
   await run(["incident", "show", opened.id]);
   const planned = ["--from", "2030-01-01T02:00Z", "--until", "2030-01-01T04:00Z", "--component", "login"];
-  await run(["incident", "open", "--title", "Upgrade", "--body", "Sign-in pauses.", "--no-notify", ...planned]);
+  const upgrade = ["incident", "open", "--title", "Upgrade", "--body", "Sign-in pauses.", "--no-notify", ...planned];
+  const early = await shell([...upgrade.slice(0, -1), "login=under_maintenance", "--auto"]);
+  assert.equal(early.code, 1);
+  assert.match(early.stderr, /would hold from now on, but the maintenance is yet to begin/);
+  await run(upgrade);
   assert.match(await run(["incident", "list"]), /2030-01-01 02:00:00 UTC {2}scheduled/);
   const parts = await json(["component", "list"]);
   assert.equal(parts.find((part: any) => part.name === "Login").status, "operational");

@@ -162,6 +162,7 @@ test("nothing is wider than the screen at 360 pixels, on any page", { skip: need
       "/admin",
       "/admin/incidents",
       "/admin/incidents/new",
+      "/admin/maintenance/new",
       "/admin/components",
       "/admin/subscribers",
       "/admin/mail",

@@ -67,9 +67,9 @@ async function list(options: Shared): Promise<void> {
         rows.map((row, index) => [
           row.origin,
           index === 0 ? "begin with it" : "",
-          row.origin.startsWith("https:") ? row.certificate.state : "",
-          time(row.certificate.not_after),
-          time(row.certificate.next_at),
+          row.certificate?.state,
+          time(row.certificate?.not_after),
+          time(row.certificate?.next_at),
         ]),
         "The page has no host.",
       ),
@@ -83,12 +83,12 @@ async function show(name: string, options: Shared): Promise<void> {
   printAs(options, row, () =>
     facts([
       ["Address", row.origin],
-      ["Certificate", row.certificate.state],
-      ["Issuer", row.certificate.issuer],
-      ["Valid until", time(row.certificate.not_after)],
-      ["Next step", time(row.certificate.next_at)],
-      ["Going on", row.certificate.words],
-      ["What to do", row.certificate.advice],
+      ["Certificate", row.certificate?.state ?? "none is held by this server"],
+      ["Issuer", row.certificate?.issuer],
+      ["Valid until", time(row.certificate?.not_after)],
+      ["Next step", time(row.certificate?.next_at)],
+      ["Going on", row.certificate?.words],
+      ["What to do", row.certificate?.advice],
       ["Leads here", leadsHere(row.obstacles)],
     ]),
   );
@@ -100,7 +100,7 @@ function leadsHere(obstacles: string[] | null): string {
 }
 
 function isTroubled(row: Json): boolean {
-  return row.origin.startsWith("https:") && row.certificate.words !== null;
+  return typeof row.certificate?.words === "string";
 }
 
 function sayStanding(row: Json): string {

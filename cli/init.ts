@@ -1,4 +1,4 @@
-/** `candor init`: from nothing to a page, in at most five questions or none. */
+/** `candor init`: from nothing to a page, in a few questions or none. */
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
@@ -76,7 +76,7 @@ async function init(options: Options): Promise<void> {
     note("Finishing a set-up that was cut short.");
   }
   const asked = isTerminal() && !options.yes;
-  const { keyFile, ...founding } = asked ? await askFive(options, where) : takeFlags(options, where);
+  const { keyFile, ...founding } = asked ? await askAll(options, where) : takeFlags(options, where);
   requireFounding(founding);
   const now = systemClock.now();
   const kek = prepareKeys({ ...where, keyFile, now });
@@ -145,8 +145,8 @@ function takeFlags(options: Options, where: BootOptions): Answers {
 }
 
 /** The host comes first, because the other defaults follow from it. */
-async function askFive(options: Options, where: BootOptions): Promise<Answers> {
-  note("Five questions; Return takes what stands in brackets.\n");
+async function askAll(options: Options, where: BootOptions): Promise<Answers> {
+  note("A few questions; Return takes what stands in brackets.\n");
   const own = hostname().includes(".") ? `status.${hostname().split(".").slice(1).join(".")}` : "http://127.0.0.1:8080";
   const host =
     options.host ?? (await ask({ question: "Host name of the page", preset: own, check: foundingRules.host }));

@@ -69,15 +69,18 @@ export function pageApi(deps: Deps): Route[] {
       origin: host.origin,
       purpose: host.purpose,
       created_at: iso(host.createdAt),
-      certificate: {
-        state,
-        issuer: certificate?.issuer ?? null,
-        not_after: certificate ? iso(certificate.notAfter) : null,
-        next_at: nextAt === undefined ? null : iso(nextAt),
-        problem: plan.notWanted ? null : (plan.order?.problem ?? null),
-        words: words || null,
-        advice: advice || null,
-      },
+      /** Null where this server holds none for it: it speaks no https, or the host none. */
+      certificate: isElsewhere(plan)
+        ? null
+        : {
+            state,
+            issuer: certificate?.issuer ?? null,
+            not_after: certificate ? iso(certificate.notAfter) : null,
+            next_at: nextAt === undefined ? null : iso(nextAt),
+            problem: plan.notWanted ? null : (plan.order?.problem ?? null),
+            words: words || null,
+            advice: advice || null,
+          },
     };
   };
 
@@ -184,6 +187,10 @@ export function pageApi(deps: Deps): Route[] {
     { method: "PUT", path: "/v1/settings/:name", enter: operator, run: setSetting },
     { method: "DELETE", path: "/v1/settings/:name", enter: operator, run: unsetSetting },
   ];
+}
+
+function isElsewhere({ notWanted, certificate }: Plan): boolean {
+  return (notWanted === "no listener" && !certificate) || notWanted === "no https";
 }
 
 function orderShape(order: Order) {

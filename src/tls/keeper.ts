@@ -196,9 +196,9 @@ export function createKeeper(input: {
     if (!isSecureHost(db, host)) return "no https";
     if (!isDnsName(host)) return "no name";
     if (wish.isPublic && !isPublicName(host)) return "not public";
-    if (!wish.runs) return "not running";
     if (!wish.listens) return "no listener";
-    return wish.contact === "" ? "no contact" : undefined;
+    if (wish.contact === "") return "no contact";
+    return wish.runs ? undefined : "not running";
   };
 
   const askWindow = async (certificate: Certificate): Promise<void> => {

@@ -46,7 +46,9 @@ function makeFolder(t: TestContext): string {
   return folder;
 }
 
-test("init asks five things and asks again with the reason", { skip }, async (t) => {
+test("init asks a few things, and again with the reason; for an https host, who agrees to the authority's terms", {
+  skip,
+}, async (t) => {
   const { code, shown } = await converse(
     makeFolder(t),
     ["init"],
@@ -59,12 +61,16 @@ test("init asks five things and asks again with the reason", { skip }, async (t)
       ["Mail server", ""],
       ["Where the key shall lie", "data/key"],
       ["must lie outside the data folder", "own.key"],
+      ["Its terms: https://letsencrypt.org/repository/", "nobody"],
+      ["Give an e-mail address", ""],
     ],
   );
   assert.equal(code, 0, shown);
   assert.match(shown, /Acme, https:\/\/status\.acme\.com/);
   assert.match(shown, /olive@acme\.com/);
   assert.match(shown, /own\.key/);
+  assert.match(shown, /Certificates +Let's Encrypt, by olive@acme\.com/);
+  assert.match(shown, /candor serve .*--http 0\.0\.0\.0:80 --https 0\.0\.0\.0:443/);
 });
 
 for (const [name, key] of Object.entries(keys)) {

@@ -24,5 +24,7 @@ if (files.length === 0) {
   process.stderr.write(`No test file matches ${given.join(" ") || "test/**/*.test.ts"}.\n`);
   process.exit(1);
 }
-const run = spawnSync(process.execPath, ["--test", ...options, ...files], { cwd: root, stdio: "inherit" });
+// A test that waits for ever must not keep the others from being told of. Longer ones say so themselves.
+const patience = "--test-timeout=180000";
+const run = spawnSync(process.execPath, ["--test", patience, ...options, ...files], { cwd: root, stdio: "inherit" });
 process.exit(run.status ?? 1);

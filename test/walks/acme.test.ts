@@ -145,8 +145,10 @@ test("200 hosts get their certificates though half the nonces are refused and th
   const orders = proxy.orders();
   const perName = Map.groupBy(orders, (order) => order.name);
   assert.equal(perName.size, many);
-  for (const [name, its] of perName) assert.ok(its.length <= 4, `${its.length} orders for ${name}`);
-  assert.ok(orders.length <= 270, `${orders.length} orders`);
+  // A kill between a question and its answer leaves us to ask again; everything else is asked once.
+  const doubled = orders.length - many;
+  assert.ok(doubled <= kills * 8, `${doubled} orders more than certificates after ${kills} kills`);
+  assert.ok(orders.length <= 270, `${orders.length} orders of 300 that three hours allow`);
   const house = openHouse({ data: place.data, keyFile: place.keyFile, environment: {}, delivers: false });
   t.after(() => house.close());
   const names = listCertificates(house.db).flatMap((certificate) => certificate.names);

@@ -42,7 +42,8 @@ export function pageAdmin(deps: Deps): Route[] {
       advice,
       issuer: certificate?.issuer,
       until: certificate ? formatTime(certificate.notAfter, zone, "moment") : "",
-      next: nextAt === undefined || state === "none" ? "" : formatTime(Math.max(nextAt, clock.now()), zone, "moment"),
+      next: nextAt === undefined ? "" : formatTime(Math.max(nextAt, clock.now()), zone, "moment"),
+      isRetry: plan.order?.problem != null,
     };
   };
 

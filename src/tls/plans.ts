@@ -47,7 +47,7 @@ const reasons: Record<Reason, [words: string, advice: string]> = {
 export function troubleOf(order: Order): string {
   const { problem, detail, directory } = order;
   const who = new URL(directory).host;
-  const said = detail ? ` It says: ${detail}` : "";
+  const said = detail ? ` It says: ${detail}${/[.!?]$/.test(detail) ? "" : "."}` : "";
   switch (problem) {
     case "noAddress":
     case "caa":

@@ -60,10 +60,10 @@ export function createApp(deps: Deps): Hono<Env> {
 
   app.use("/api/v2/*", answerOtherSites);
 
-  mount(app, publicRoutes(deps), guard);
-  mount(app, adminRoutes(deps), guard);
+  mount(app, publicRoutes(deps), guard, deps.pressure);
+  mount(app, adminRoutes(deps), guard, deps.pressure);
   const programs = programRoutes(deps);
-  mount(app, programs, guard);
+  mount(app, programs, guard, deps.pressure);
 
   app.notFound((c) => answerMissing(deps, c, programs));
   app.onError((error, c) => answerError(deps, error, c as Ctx));
@@ -160,6 +160,7 @@ const statusOfFault: Record<Fault, ContentfulStatusCode> = {
   forbidden: 403,
   conflict: 409,
   too_many: 429,
+  busy: 503,
 };
 
 function answerMissing(deps: Deps, c: Ctx, programs: Route[]): Response {

@@ -6,6 +6,7 @@ import type { Keys } from "./crypto/keyring.ts";
 import type { Db, Store } from "./db.ts";
 import type { Log } from "./log.ts";
 import type { Mailer } from "./mail/mailer.ts";
+import type { Pressure } from "./pressure.ts";
 import type { Render } from "./render.ts";
 import type { Press } from "./statuspage/press.ts";
 import type { Limits } from "./team/limits.ts";
@@ -25,6 +26,7 @@ export type Deps = {
   mailer: Mailer;
   announcer: Announcer;
   limits: Limits;
+  pressure: Pressure;
   certificates: CertificateShelf;
   keeper: Keeper;
   transport: Transport;

@@ -2,13 +2,13 @@
  * What a caller did wrong, in one sentence that says what to do. Anything else that is thrown is our bug.
  * Mapped once to HTTP (app.ts) and once to exit codes (cli/candor.ts).
  */
-export type Fault = "invalid" | "not_found" | "forbidden" | "conflict" | "too_many";
+export type Fault = "invalid" | "not_found" | "forbidden" | "conflict" | "too_many" | "busy";
 
 export class UserError extends Error {
   readonly fault: Fault;
   /** The form field that the sentence belongs beside. */
   readonly field: string | undefined;
-  /** For `too_many`: whole seconds until it is worth trying again. */
+  /** For `too_many` and `busy`: whole seconds until it is worth trying again. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(fault: Fault, message: string, at: { field?: string; retryAfterSeconds?: number } = {}) {

@@ -5,6 +5,7 @@ import type { Context, Handler, Hono } from "hono";
 import type { Actor } from "./audit/audit.ts";
 import { UserError } from "./errors.ts";
 import type { Host, Page } from "./pages/pages.ts";
+import { type Pressure, tryAgainAfterSeconds } from "./pressure.ts";
 import type { Role } from "./schema.ts";
 import type { Grant, Member } from "./team/members.ts";
 import type { Session } from "./team/sessions.ts";
@@ -46,16 +47,33 @@ export type Route = {
   path: string;
   enter: Enter;
   run: Handler<Env>;
+  /** From which strain on it is refused. Left out: never, as for public pages and publishing. */
+  givesWay?: 1 | 2 | 3;
 };
 
 /** Mounts routes behind the guard of each. @throws Error at start when a route doesn't say who may enter */
-export function mount(app: Hono<Env>, routes: Route[], guards: (enter: Enter) => Handler<Env>): void {
+export function mount(
+  app: Hono<Env>,
+  routes: Route[],
+  guards: (enter: Enter) => Handler<Env>,
+  pressure: Pressure,
+): void {
+  /** The operator's own commands never give way: they may be what ends the strain. */
+  const yielding =
+    (from: number, guard: Handler<Env>): Handler<Env> =>
+    (c, next) => {
+      if (c.env.operator || pressure.strain() < from) return guard(c, next);
+      const words = "The server has more to do than it can. Nothing was changed; try again in a few seconds.";
+      throw new UserError("busy", words, { retryAfterSeconds: tryAgainAfterSeconds });
+    };
   for (const route of routes) {
     const who: unknown = (route.enter as Enter | undefined)?.who;
     if (!["anyone", "link", "member", "program", "operator"].includes(String(who))) {
       throw new Error(`Route ${route.method} ${route.path} doesn't declare who may enter.`);
     }
-    app.on(route.method, route.path, guards(route.enter), route.run);
+    const guard = guards(route.enter);
+    const { givesWay } = route;
+    app.on(route.method, route.path, givesWay === undefined ? guard : yielding(givesWay, guard), route.run);
   }
 }
 

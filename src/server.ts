@@ -26,6 +26,7 @@ import { createMailer } from "./mail/mailer.ts";
 import { cameOverTls, holds, peerOf } from "./network.ts";
 import { listPages } from "./pages/pages.ts";
 import { watchPauses } from "./pauses.ts";
+import { createPressure } from "./pressure.ts";
 import { createRender } from "./render.ts";
 import { createPress } from "./statuspage/press.ts";
 import { quarantineSubscriber } from "./subscribers/subscribers.ts";
@@ -105,6 +106,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       mailer,
       announcer,
       limits: createLimits(clock),
+      pressure: createPressure(),
       certificates,
       keeper,
       transport,
@@ -245,6 +247,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     await (await ready()).fetch(new Request(`${origin}/v1`), { peer: "operator", operator: true });
     rehearsePublishing(house);
     pauses.forget();
+    const pressure = house.pressure.watch();
     const jobs = startJobs(house);
     house.mailer.wake();
     house.announcer.wake();
@@ -260,6 +263,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       stop: async () => {
         jobs.stop();
         pauses.stop();
+        pressure.stop();
         await Promise.all(servers.map(closeServer));
         await house.close();
         rmSync(path, { force: true });

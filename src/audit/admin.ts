@@ -33,5 +33,5 @@ export function auditAdmin(deps: Deps): Route[] {
     }));
     return desk.page(c, "audit", { rows, most, full: rows.length === most });
   };
-  return [{ method: "GET", path: "/admin/audit", enter: { who: "member", role: "owner" }, run: show }];
+  return [{ method: "GET", path: "/admin/audit", enter: { who: "member", role: "owner" }, run: show, givesWay: 1 }];
 }

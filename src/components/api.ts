@@ -135,19 +135,19 @@ export function componentApi(deps: Deps): Route[] {
   const groups = "/v1/pages/:page/component-groups";
   return [
     { method: "GET", path: components, enter: reading, run: list },
-    { method: "POST", path: components, enter: changing, run: create },
+    { method: "POST", path: components, enter: changing, run: create, givesWay: 3 },
     { method: "GET", path: `${components}/:id`, enter: reading, run: show },
     ...patchOrPut(`${components}/:id`, reading, change),
     { method: "DELETE", path: `${components}/:id`, enter: changing, run: remove },
     { method: "POST", path: `${components}/:id/archive`, enter: changing, run: setArchived(true) },
     { method: "POST", path: `${components}/:id/restore`, enter: changing, run: setArchived(false) },
-    { method: "POST", path: `${components}/:id/move`, enter: changing, run: move },
+    { method: "POST", path: `${components}/:id/move`, enter: changing, run: move, givesWay: 3 },
     { method: "GET", path: groups, enter: reading, run: listAllGroups },
-    { method: "POST", path: groups, enter: changing, run: addGroup },
+    { method: "POST", path: groups, enter: changing, run: addGroup, givesWay: 3 },
     { method: "GET", path: `${groups}/:id`, enter: reading, run: (c) => c.json(groupShape(findGroup(db, named(c)))) },
     ...patchOrPut(`${groups}/:id`, changing, alterGroup),
-    { method: "DELETE", path: `${groups}/:id`, enter: changing, run: removeGroup },
-    { method: "POST", path: `${groups}/:id/move`, enter: changing, run: shiftGroup },
+    { method: "DELETE", path: `${groups}/:id`, enter: changing, run: removeGroup, givesWay: 3 },
+    { method: "POST", path: `${groups}/:id/move`, enter: changing, run: shiftGroup, givesWay: 3 },
   ];
 }
 

@@ -135,7 +135,7 @@ export function mailAdmin(deps: Deps): Route[] {
 
   const enter = { who: "member", role: "publisher" } as const;
   return [
-    { method: "GET", path: "/admin/mail", enter, run: (c) => list(c) },
+    { method: "GET", path: "/admin/mail", enter, run: (c) => list(c), givesWay: 1 },
     { method: "POST", path: "/admin/mail", enter, run: test },
     { method: "GET", path: "/admin/mail/:id", enter, run: (c) => show(c) },
     { method: "POST", path: "/admin/mail/:id", enter, run: change },

@@ -124,7 +124,7 @@ export function mailApi(deps: Deps): Route[] {
   const mail = "/v1/pages/:page/mail";
   const one = `${mail}/:id{[0-9]{1,15}}`;
   return [
-    { method: "GET", path: mail, enter, run: list },
+    { method: "GET", path: mail, enter, run: list, givesWay: 1 },
     { method: "GET", path: `${mail}/queue`, enter, run: queue },
     { method: "POST", path: `${mail}/test`, enter: { who: "program", role: "page_config" }, run: test },
     { method: "GET", path: one, enter, run: (c) => c.json(detail(which(c))) },

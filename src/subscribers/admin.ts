@@ -176,7 +176,7 @@ export function subscriberAdmin(deps: Deps): Route[] {
   const fresh = { email: "", how: "letter", agreed: false, wish: { wholePage: true, componentIds: [] } };
   const enter = { who: "member", role: "publisher" } as const;
   return [
-    { method: "GET", path: "/admin/subscribers", enter, run: (c) => list(c) },
+    { method: "GET", path: "/admin/subscribers", enter, run: (c) => list(c), givesWay: 1 },
     { method: "POST", path: "/admin/subscribers/find", enter, run: find },
     { method: "GET", path: "/admin/subscribers/find", enter, run: (c) => seeOther(c, "/admin/subscribers") },
     { method: "GET", path: "/admin/subscribers/new", enter, run: (c) => showNew(c, fresh) },

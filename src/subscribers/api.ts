@@ -136,17 +136,23 @@ export function subscriberApi(deps: Deps): Route[] {
   const enter = { who: "program", role: "publisher" } as const;
   const subscribers = "/v1/pages/:page/subscribers";
   return [
-    { method: "POST", path: "/api/v2/subscribers.json", enter: { who: "anyone", fromAnySite: true }, run: subscribe },
-    { method: "GET", path: subscribers, enter, run: list },
-    { method: "POST", path: subscribers, enter, run: create },
+    {
+      method: "POST",
+      path: "/api/v2/subscribers.json",
+      enter: { who: "anyone", fromAnySite: true },
+      run: subscribe,
+      givesWay: 2,
+    },
+    { method: "GET", path: subscribers, enter, run: list, givesWay: 1 },
+    { method: "POST", path: subscribers, enter, run: create, givesWay: 3 },
     { method: "GET", path: `${subscribers}/count`, enter, run: count },
     { method: "GET", path: `${subscribers}/histogram_by_state`, enter, run: histogram },
     { method: "GET", path: `${subscribers}/unsubscribed`, enter, run: listUnsubscribed },
     ...bulkSubscriberRoutes(deps),
     { method: "GET", path: `${subscribers}/:id`, enter, run: (c) => c.json(shape(given(c))) },
     ...patchOrPut(`${subscribers}/:id`, enter, change),
-    { method: "DELETE", path: `${subscribers}/:id`, enter, run: remove },
-    { method: "POST", path: `${subscribers}/:id/resend_confirmation`, enter, run: resend },
+    { method: "DELETE", path: `${subscribers}/:id`, enter, run: remove, givesWay: 3 },
+    { method: "POST", path: `${subscribers}/:id/resend_confirmation`, enter, run: resend, givesWay: 3 },
   ];
 }
 

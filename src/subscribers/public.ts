@@ -124,7 +124,7 @@ export function subscriberPublic(deps: Deps): Route[] {
   };
 
   return [
-    { method: "POST", path: "/subscribe", enter: { who: "anyone" }, run: subscribe },
+    { method: "POST", path: "/subscribe", enter: { who: "anyone" }, run: subscribe, givesWay: 2 },
     { method: "GET", path: "/subscribe/confirm/:token", enter: { who: "link" }, run: showConfirm },
     { method: "POST", path: "/subscribe/confirm/:token", enter: { who: "link" }, run: confirm },
     { method: "GET", path: "/subscription/:token", enter: { who: "link" }, run: showSubscription },

@@ -45,6 +45,52 @@ const cases: [what: string, request: string, status: number][] = [
   ["a NUL in a header", `GET / HTTP/1.1\r\n${good}X: a\0b\r\n\r\n`, 400],
   ["a very long address", `GET /${"a".repeat(9000)} HTTP/1.1\r\n${good}\r\n`, 400],
   ["a header of 20 kB", `GET / HTTP/1.1\r\n${good}X: ${"a".repeat(20_000)}\r\n\r\n`, 400],
+  ["a host with a tab in it", "GET / HTTP/1.1\r\nHost: status.exam\tple.com\r\n\r\n", 400],
+  ["a host with a comma", "GET / HTTP/1.1\r\nHost: status.example.com, evil.test\r\n\r\n", 400],
+  ["a host with an underscore", "GET / HTTP/1.1\r\nHost: status_example.com\r\n\r\n", 400],
+  ["a host with a port that is none", "GET / HTTP/1.1\r\nHost: status.example.com:99999999\r\n\r\n", 400],
+  ["an address that nobody listed", "GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n", 421],
+  ["an address in brackets", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 421],
+  ["a name that ends like ours", "GET / HTTP/1.1\r\nHost: evil-status.example.com\r\n\r\n", 421],
+  ["a name below ours", "GET / HTTP/1.1\r\nHost: a.status.example.com\r\n\r\n", 421],
+  ["a forwarded host", `GET / HTTP/1.1\r\n${good}X-Forwarded-Host: evil.test\r\n\r\n`, 200],
+  ["a method that nobody knows", `BREW / HTTP/1.1\r\n${good}\r\n`, 400],
+  ["a method in small letters", `get / HTTP/1.1\r\n${good}\r\n`, 400],
+  ["PROPFIND", `PROPFIND / HTTP/1.1\r\n${good}\r\n`, 405],
+  ["HTTP/0.9", "GET /\r\n\r\n", 400],
+  ["HTTP/3.0 in words", `GET / HTTP/3.0\r\n${good}\r\n`, 400],
+  ["a preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
+  ["a handshake on the plain port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
+  ["a length in hexadecimal", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 0x5\r\n\r\nhello`, 400],
+  ["a length with a sign", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: +5\r\n\r\nhello`, 400],
+  ["two lengths in one header", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5, 5\r\n\r\nhello`, 400],
+  ["chunks under a false name", `POST /subscribe HTTP/1.1\r\n${good}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`, 400],
+  [
+    "chunked twice",
+    `POST /subscribe HTTP/1.1\r\n${good}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    400,
+  ],
+  [
+    "chunked and something",
+    `POST /subscribe HTTP/1.1\r\n${good}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+    400,
+  ],
+  [
+    "a chunk with a size that is none",
+    `POST /subscribe HTTP/1.1\r\n${good}Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n`,
+    400,
+  ],
+  [
+    "a second request hidden in a body of GET",
+    `GET / HTTP/1.1\r\n${good}Content-Length: 60\r\n\r\nGET /admin HTTP/1.1\r\n${good}\r\n`,
+    400,
+  ],
+  ["a header without a name", `GET / HTTP/1.1\r\n${good}: x\r\n\r\n`, 400],
+  ["a header without a colon", `GET / HTTP/1.1\r\n${good}nonsense\r\n\r\n`, 400],
+  ["a carriage return in a header", `GET / HTTP/1.1\r\n${good}X: a\rHost: evil.test\r\n\r\n`, 400],
+  ["two hundred headers of 100 bytes", `GET / HTTP/1.1\r\n${good}${`X: ${"a".repeat(96)}\r\n`.repeat(200)}\r\n`, 431],
+  ["a websocket", `GET / HTTP/1.1\r\n${good}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`, 400],
+  ["a space in the address", `GET /a b HTTP/1.1\r\n${good}\r\n`, 400],
   ["a path that climbs", `GET /../../etc/passwd HTTP/1.1\r\n${good}\r\n`, 404],
   ["a path that climbs in disguise", `GET /assets/%2e%2e%2fpackage.json HTTP/1.1\r\n${good}\r\n`, 404],
 ];
@@ -60,6 +106,12 @@ for (const [what, request, status] of cases) {
     await house.close();
   });
 }
+
+test("CONNECT is hung up on", async () => {
+  const house = await openTestHouse();
+  assert.equal(await speak(house, `CONNECT evil.test:443 HTTP/1.1\r\n${good}\r\n`), "");
+  await house.close();
+});
 
 test("who is behind a trusted proxy is known, and nobody can claim to be somebody else", () => {
   const request = (remoteAddress: string, forwarded?: string) => ({

@@ -68,7 +68,17 @@ export function createEdge(input: {
     }
     if (press.originOf(host) === undefined)
       return refuse(response, { status: 421, words: `This server has no page under the host name ${host}.` });
+    closeAfterRefusal(response);
     input.app(request, response);
+  };
+}
+
+/** Whoever was refused begins anew: what they sent along can't be taken for their next request. */
+function closeAfterRefusal(response: ServerResponse): void {
+  const { writeHead } = response;
+  response.writeHead = (status: number, ...rest: unknown[]) => {
+    if (status >= 400 && status < 500) response.shouldKeepAlive = false;
+    return Reflect.apply(writeHead, response, [status, ...rest]);
   };
 }
 

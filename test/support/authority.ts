@@ -6,6 +6,7 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
+  Pkcs10CertificateRequest,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
@@ -26,7 +27,11 @@ export type Issued = { certificate: string; key: string };
 export type Authority = {
   root: string;
   intermediate: string;
-  issue(names: string[], options?: { kind?: keyof typeof kinds; days?: [from: number, to: number] }): Promise<Issued>;
+  /** @param options.request the bytes of a request (PKCS #10) whose key it is for; then `key` is empty */
+  issue(
+    names: string[],
+    options?: { kind?: keyof typeof kinds; days?: [from: number, to: number]; request?: Buffer },
+  ): Promise<Issued>;
 };
 
 /** Days count from now; certificates live 90 of them unless said. */
@@ -65,13 +70,14 @@ export async function createAuthority(now = Date.now()): Promise<Authority> {
   return {
     root: `${root.toString("pem")}\n`,
     intermediate: `${intermediate.toString("pem")}\n`,
-    issue: async (names, { kind = "ecdsa", days = [-1, 89] as [number, number] } = {}) => {
+    issue: async (names, { kind = "ecdsa", days = [-1, 89] as [number, number], request } = {}) => {
       const keys = await pair(kind);
+      const asked = request && new Pkcs10CertificateRequest(new Uint8Array(request));
       const leaf = await X509CertificateGenerator.create({
         ...common(days),
         subject: `CN=${names[0] ?? "nobody"}`,
         issuer: "CN=Test Intermediate",
-        publicKey: keys.publicKey,
+        publicKey: asked?.publicKey ?? keys.publicKey,
         signingKey: middleKeys.privateKey,
         extensions:
           names.length === 0
@@ -79,7 +85,8 @@ export async function createAuthority(now = Date.now()): Promise<Authority> {
             : [new SubjectAlternativeNameExtension(names.map((value) => ({ type: "dns" as const, value })))],
       });
       const bytes = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
-      return { certificate: `${leaf.toString("pem")}\n`, key: PemConverter.encode(bytes, "PRIVATE KEY") };
+      const key = asked ? "" : PemConverter.encode(bytes, "PRIVATE KEY");
+      return { certificate: `${leaf.toString("pem")}\n`, key };
     },
   };
 }

@@ -24,7 +24,7 @@ export type FaultProxy = {
     asked: Asked,
   ) => { status: number; headers?: Record<string, string>; body?: string } | "hang" | "cut" | undefined;
   /** Changes the authority's answer. */
-  change: (given: Given, asked: Asked) => void;
+  change: (given: Given, asked: Asked) => void | Promise<void>;
   /** What it says of a certificate's renewal; undefined: it doesn't know any. */
   window: ((id: string) => { body: string; retryAfter?: string }) | undefined;
   profiles: string[];
@@ -79,11 +79,11 @@ export async function startFaultProxy(t: TestContext, upstream: Pebble): Promise
         (from) => {
           const parts: Buffer[] = [];
           from.on("data", (part) => parts.push(part));
-          from.on("end", () => {
+          from.on("end", async () => {
             asked.status = from.statusCode ?? 502;
             const given = { status: from.statusCode ?? 502, headers: { ...from.headers }, body: Buffer.concat(parts) };
             if (asked.path === to.pathname) given.body = Buffer.from(JSON.stringify(addTo(given.body)));
-            proxy.change(given, asked);
+            await proxy.change(given, asked);
             answer(response, given);
           });
         },

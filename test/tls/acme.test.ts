@@ -206,6 +206,22 @@ for (const [words, fault] of [
   });
 }
 
+test("an authority that never answers is given up on in half a minute, and asked again", {
+  skip,
+  timeout: 90_000,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? "hang" : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.asked === 1);
+  await new Promise((resolve) => setTimeout(resolve, 15_000));
+  proxy.instead = () => undefined;
+  await house.until(() => house.orders(host)[0]?.problem === "unreachable");
+  house.skipAhead(60_000);
+  await house.until(() => house.certificates().length === 1);
+});
+
 test("an order that an authority never comes to an end with is given up after a day, and the next one works", {
   skip,
 }, async (t) => {
@@ -229,15 +245,30 @@ test("a certificate that isn't the one that was ordered is not served", { skip }
   const pebble = await startPebble(t);
   const proxy = await startFaultProxy(t, pebble);
   const stranger = await createAuthority();
-  const wrong = [
-    { ...(await stranger.issue([host], {})), words: /another key/ },
-    { certificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", words: /./ },
-    { certificate: "no certificate at all", words: /no certificate chain/ },
+  type Wrong = { words: RegExp; make: (request: Buffer) => Promise<string> };
+  const wrong: Wrong[] = [
+    { words: /another key/, make: async () => (await stranger.issue([host], {})).certificate },
+    {
+      words: /for other\.example\.com, not for status\.example\.com/,
+      make: async (request) => (await stranger.issue(["other.example.com"], { request })).certificate,
+    },
+    {
+      words: /^It expired on/,
+      make: async (request) => (await stranger.issue([host], { request, days: [-90, -1] })).certificate,
+    },
+    {
+      words: /chain is broken/,
+      make: async (request) => (await stranger.issue([host], { request })).certificate + (await createAuthority()).root,
+    },
+    { words: /./, make: async () => "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" },
+    { words: /no certificate chain/, make: async () => "no certificate at all" },
   ];
   const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
   let current = 0;
-  proxy.change = (given, { path }) => {
-    if (path.startsWith("/certZ")) given.body = Buffer.from(wrong[current]?.certificate ?? "");
+  proxy.change = async (given, { path }) => {
+    if (!path.startsWith("/certZ")) return;
+    const { payload } = proxy.asked.findLast((asked) => asked.path.startsWith("/finalize-order")) as { payload: any };
+    given.body = Buffer.from((await wrong[current]?.make(Buffer.from(payload.csr, "base64url"))) ?? "");
   };
   for (current = 0; current < wrong.length; current++) {
     await house.until(() => house.orders(host).filter((order) => order.state === "failed").length === current + 1);
@@ -245,7 +276,7 @@ test("a certificate that isn't the one that was ordered is not served", { skip }
     assert.equal(order?.problem, "badCertificate");
     assert.match(order?.detail ?? "", wrong[current]?.words ?? /never/);
     assert.equal(order?.privateKey, null);
-    house.skipAhead(hour);
+    house.skipAhead(3 * hour);
   }
   assert.equal(house.certificates().length, 0);
   assert.equal(await house.isServed(host), false);

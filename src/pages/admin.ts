@@ -12,7 +12,7 @@ export function pageAdmin(deps: Deps): Route[] {
   const { db, config, clock, keeper } = deps;
   const desk = createDesk(deps);
 
-  const showSettings = (
+  const showSettings = async (
     c: Ctx,
     fields: object = fieldsOf(c.get("page")),
     more: object = {},
@@ -20,7 +20,7 @@ export function pageAdmin(deps: Deps): Route[] {
   ) => {
     const { id: pageId, timeZone } = c.get("page");
     const mine = listHosts(db).filter((host) => host.pageId === pageId);
-    const plans = keeper.planFor(mine.map((host) => host.name));
+    const plans = await keeper.planFor(mine.map((host) => host.name));
     const hosts = mine.map((host, index) => ({ ...host, certificate: certificateView(plans[index], timeZone) }));
     const zones = ["Etc/UTC", ...Intl.supportedValuesOf("timeZone")];
     return desk.page(

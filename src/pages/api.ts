@@ -59,8 +59,9 @@ export function pageApi(deps: Deps): Route[] {
     return c.json(shape(page));
   };
 
-  const planOf = (host: Host) => keeper.planFor([host.name])[0] as Plan;
-  const hostShape = (host: Host, plan = planOf(host)) => {
+  const planOf = async (host: Host) => (await keeper.planFor([host.name]))[0] as Plan;
+  const shapeOf = async (host: Host) => hostShape(host, await planOf(host));
+  const hostShape = (host: Host, plan: Plan) => {
     const { state, words, advice, nextAt } = standingOf(plan, deps.clock.now());
     const { certificate } = plan;
     return {
@@ -84,10 +85,10 @@ export function pageApi(deps: Deps): Route[] {
     };
   };
 
-  const hostShapes = (pageId: string) => {
+  const hostShapes = async (pageId: string) => {
     const mine = listHosts(db).filter((host) => host.pageId === pageId);
-    const plans = keeper.planFor(mine.map((host) => host.name));
-    return mine.map((host, index) => hostShape(host, plans[index]));
+    const plans = await keeper.planFor(mine.map((host) => host.name));
+    return mine.map((host, index) => hostShape(host, plans[index] as Plan));
   };
 
   const createHost = async (c: Ctx) => {
@@ -95,20 +96,20 @@ export function pageApi(deps: Deps): Route[] {
     // Links begin with the first host, so everything may read differently now.
     press.pressAll();
     keeper.scanSoon();
-    return c.json({ ...hostShape(host), obstacles: await obstaclesOf(host) }, 201);
+    return c.json({ ...(await shapeOf(host)), obstacles: await obstaclesOf(host) }, 201);
   };
   const showHost = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
-    return c.json({ ...hostShape(host), obstacles: await obstaclesOf(host) });
+    return c.json({ ...(await shapeOf(host)), obstacles: await obstaclesOf(host) });
   };
   /** Only a server that is up can be reached; null where nobody has to come in from outside. */
   const obstaclesOf = async (host: Host): Promise<string[] | null> => {
-    const { notWanted } = planOf(host);
+    const { notWanted } = await planOf(host);
     return notWanted ? null : keeper.findObstacles(host.name);
   };
-  const listOrders = (c: Ctx) => {
+  const listOrders = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
-    const { name } = planOf(host);
+    const { name } = await planOf(host);
     const purposes = ["serve", "test"] as const;
     return c.json(purposes.flatMap((purpose) => listOrdersOf(db, { name, purpose }).map(orderShape)));
   };
@@ -118,7 +119,7 @@ export function pageApi(deps: Deps): Route[] {
     const purpose = takeText(fields, "purpose") ?? "serve";
     if (purpose !== "serve" && purpose !== "test")
       throw new UserError("invalid", "Give the purpose serve or test.", { field: "purpose" });
-    const plan = planOf(host);
+    const plan = await planOf(host);
     if (plan.notWanted) {
       const { words, advice } = standingOf(plan, deps.clock.now());
       throw new UserError("conflict", `${words} ${advice}`.trim());
@@ -132,15 +133,15 @@ export function pageApi(deps: Deps): Route[] {
     return c.json(orderShape(made), 202);
   };
 
-  const dropHost = (c: Ctx) => {
+  const dropHost = async (c: Ctx) => {
     const host = removeHost(db, { ...doing(deps, c), host: c.req.param("host") ?? "" });
     press.pressAll();
-    return c.json(hostShape(host));
+    return c.json(await shapeOf(host));
   };
   const chooseFirstHost = async (c: Ctx) => {
     const host = putHostFirst(db, { ...doing(deps, c), host: needText(takePart(await readBody(c), "host"), "name") });
     press.pressAll();
-    return c.json(hostShape(host));
+    return c.json(await shapeOf(host));
   };
 
   const setSetting = async (c: Ctx) => {
@@ -169,7 +170,7 @@ export function pageApi(deps: Deps): Route[] {
       method: "GET",
       path: "/v1/pages/:page/hosts",
       enter: operator,
-      run: (c) => c.json(hostShapes(c.get("page").id)),
+      run: async (c) => c.json(await hostShapes(c.get("page").id)),
     },
     { method: "POST", path: "/v1/pages/:page/hosts", enter: operator, run: createHost },
     { method: "GET", path: "/v1/pages/:page/hosts/:host", enter: operator, run: showHost },

@@ -14,7 +14,7 @@ import { AuthorityProblem, waitSaid } from "./authority.ts";
 import { type Certificate, listCertificates } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
-import { certificateName, isDnsName, isPublicName, isSecureHost, wantedNames } from "./names.ts";
+import { certificateName, isDnsName, isSecureHost, wantedNames } from "./names.ts";
 import {
   beginOrder,
   failuresInARow,
@@ -29,6 +29,7 @@ import { findObstacles } from "./reach.ts";
 import { latestRenewal } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createSteps, isHostsOwn, patience } from "./steps.ts";
+import { areSuffixesLoaded, isPublicName, loadSuffixes } from "./suffixes.ts";
 import type { AuthorityChoice, Wishes } from "./wishes.ts";
 
 export type Keeper = {
@@ -42,7 +43,7 @@ export type Keeper = {
   stop(): Promise<void>;
   /** Begins an order now, or goes on with the open one, whatever the plan says; an authority's limits are kept. */
   orderNow(input: { host: string; purpose: Purpose }): Promise<Order>;
-  planFor(hosts: string[]): Plan[];
+  planFor(hosts: string[]): Promise<Plan[]>;
   /** Whether the host leads here: a sentence about each thing that is wrong. */
   findObstacles(host: string): Promise<string[]>;
 };
@@ -92,6 +93,10 @@ export function createKeeper(input: {
   const pass = (): void => {
     const wish = wishes();
     if (stopped || !isOn(wish)) return;
+    if (!areSuffixesLoaded()) {
+      start("suffixes", loadSuffixes);
+      return;
+    }
     const now = clock.now();
     const wanted = new Set(wantedNames(db, wish));
     for (const order of listOpenOrders(db)) {
@@ -231,6 +236,7 @@ export function createKeeper(input: {
       await Promise.race([Promise.all(underWay.values()), late]);
     },
     orderNow: async ({ host, purpose }) => {
+      await loadSuffixes();
       const wish = wishes();
       const name = certificateName(host, wish.wildcards);
       const source =
@@ -243,7 +249,8 @@ export function createKeeper(input: {
       pass();
       return order;
     },
-    planFor: (hosts) => {
+    planFor: async (hosts) => {
+      await loadSuffixes();
       const best = byName(listCertificates(db));
       return hosts.map((host) => planOf(host, best));
     },

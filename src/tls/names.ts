@@ -1,9 +1,9 @@
 /** Which names a certificate is wanted for: the https hosts of the table, each alone or under a wildcard. */
 import { isIP } from "node:net";
 import { eq } from "drizzle-orm";
-import { parse } from "tldts";
 import type { Db, Tx } from "../db.ts";
 import { hosts } from "../schema.ts";
+import { isPublicName } from "./suffixes.ts";
 
 /**
  * @param wildcards domains whose direct hosts share one certificate, like example.com for *.example.com
@@ -35,10 +35,4 @@ export function certificateName(host: string, wildcards: string[]): string {
 export function isDnsName(name: string): boolean {
   if (name.startsWith("[") || isIP(name) !== 0 || name.length > 253) return false;
   return name.split(".").every((label) => /^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(label));
-}
-
-/** Whether the name is below one of the suffixes that the whole internet knows. */
-export function isPublicName(name: string): boolean {
-  const { publicSuffix, isIcann } = parse(name);
-  return isIcann === true && publicSuffix !== name;
 }

@@ -4,7 +4,6 @@
  * an authority are counted from, and what a person is told of the failures.
  */
 import { and, asc, desc, eq, gt, isNull, lt, ne, or, sum } from "drizzle-orm";
-import { getDomain } from "tldts";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
@@ -12,6 +11,7 @@ import { newId } from "../ids.ts";
 import { acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
 import { pauseAfter, stumblePause } from "./renewal.ts";
+import { registeredDomain } from "./suffixes.ts";
 
 export type Order = typeof acmeOrders.$inferSelect;
 export type Purpose = Order["purpose"];
@@ -227,10 +227,6 @@ function fullUntil(times: number[], limit: { most: number; inMs: number }, now: 
   const within = times.filter((at) => at > now - limit.inMs).toSorted((a, b) => a - b);
   const oldest = within.at(-limit.most);
   return oldest === undefined ? now : oldest + limit.inMs;
-}
-
-function registeredDomain(name: string): string {
-  return getDomain(name.replace(/^\*\./, ""), { allowPrivateDomains: true }) ?? name;
 }
 
 export function forgetOldOrders(db: Db, input: { now: number }): void {

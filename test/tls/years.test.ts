@@ -240,7 +240,7 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
       keeper.scanSoon();
       if (chance() < 0.02) keeper = open(); // It was killed, and started again.
       if (chance() < 0.001) offset = [0, day, -day][Math.floor(chance() * 3)] ?? 0;
-      truth += Math.max(nextIn(), 1_000);
+      truth += Math.max(await nextIn(), 1_000);
     }
   } finally {
     await keeper.stop();
@@ -251,12 +251,12 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
   return { orders: sum((life) => life.opened.length), certificates: sum((life) => life.issued.length), worst };
 
   /** Nothing happens before the next moment that stands in a row; half a day is the longest leap. */
-  function nextIn(): number {
+  async function nextIn(): Promise<number> {
     const now = clock.now();
     const times = listOpenOrders(house.db).map((order) => order.goOnAt);
     for (const certificate of listCertificates(house.db).slice(0, 1))
       for (const at of [certificate.askWindowAt, certificate.notAfter]) if (at !== null) times.push(at);
-    const planned = keeper.planFor([host])[0]?.nextAt;
+    const planned = (await keeper.planFor([host]))[0]?.nextAt;
     if (planned !== undefined) times.push(planned);
     return Math.min(...times.map((at) => at - now).filter((wait) => wait > 0), 12 * hour);
   }

@@ -7,8 +7,8 @@ import type { RequestListener, ServerOptions } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import { createServer as createChallengeServer } from "node:tls";
-import { getExtensionData, readTlsClientHello } from "read-tls-client-hello";
 import type { Challenges } from "./challenges.ts";
+import { readHello } from "./hello.ts";
 import { posture } from "./posture.ts";
 import type { CertificateShelf } from "./shelf.ts";
 
@@ -60,11 +60,11 @@ export function createTlsServer(input: {
     const late = setTimeout(() => socket.destroy(), handshakeMs);
     const gone = () => socket.destroy();
     socket.on("error", gone);
-    void readHello(socket).then((hello) => {
+    void readHello(socket).then(({ name, protocols }) => {
       clearTimeout(late);
       socket.removeListener("error", gone);
       if (socket.destroyed) return;
-      const { name, isChallenge } = hello;
+      const isChallenge = protocols.length === 1 && protocols[0] === challengeProtocol;
       if (isChallenge && name && challenges.contextFor(name)) {
         challengeServer.emit("connection", socket);
         return;
@@ -74,22 +74,4 @@ export function createTlsServer(input: {
     });
   });
   return server;
-}
-
-type Hello = {
-  /** "" when the client names no host, undefined when what it says isn't a hello that could be read. */
-  name: string | undefined;
-  /** It wants nothing but to see whether a name is ours. */
-  isChallenge: boolean;
-};
-
-async function readHello(socket: Socket): Promise<Hello> {
-  try {
-    const hello = await readTlsClientHello(socket);
-    const protocols = getExtensionData(hello, "alpn")?.protocols ?? [];
-    const name = getExtensionData(hello, "server_name")?.serverName?.toLowerCase() ?? "";
-    return { name, isChallenge: protocols.length === 1 && protocols[0] === challengeProtocol };
-  } catch {
-    return { name: undefined, isChallenge: false };
-  }
 }

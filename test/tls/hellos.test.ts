@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { connect as connectSecurely, createSecureContext } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { parseHello } from "../../src/tls/hello.ts";
 import { createTlsServer } from "../../src/tls/listener.ts";
 import { createAuthority } from "../support/authority.ts";
 
@@ -81,6 +82,13 @@ function say(server: Server, parts: Buffer[]): Promise<void> {
     socket.on("close", () => resolve());
   });
 }
+
+test("a hello is read when it is whole, however it comes, and says which host and protocols are wanted", async () => {
+  const hello = await captureHello("Status.Example.com", ["h2", "http/1.1"]);
+  for (let length = 0; length < hello.length; length++) assert.equal(parseHello(hello.subarray(0, length)), undefined);
+  assert.deepEqual(parseHello(hello), { name: host, protocols: ["h2", "http/1.1"] });
+  assert.deepEqual(parseHello(Buffer.from("GET / HTTP/1.1\r\n")), { name: undefined, protocols: [] });
+});
 
 test(`${many} spoilt hellos end no process, leave no memory behind, and keep nobody else out`, {
   timeout: 180_000,

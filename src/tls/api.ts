@@ -8,29 +8,33 @@ import { listHosts } from "../pages/pages.ts";
 import { iso } from "../statuspage/shapes.ts";
 import {
   type Certificate,
+  type Chooser,
+  chooserOf,
   covers,
   findCertificate,
   importCertificate,
   listCertificates,
   removeCertificate,
-  servedWith,
   stateOf,
 } from "./certificates.ts";
 
 export function certificateApi(deps: Deps): Route[] {
   const { db, keys, clock, certificates } = deps;
-  const shape = (certificate: Certificate) => {
-    const hosts = listHosts(db)
-      .map((host) => host.name)
-      .filter((host) => certificate.names.some((name) => covers(name, host)));
-    const all = listCertificates(db);
+  const shapesOf = (wanted: Certificate[]) => {
+    const names = listHosts(db).map((host) => host.name);
+    const chosen = chooserOf(listCertificates(db));
+    return wanted.map((certificate) => shapeOf(certificate, names, chosen));
+  };
+  const shape = (certificate: Certificate) => shapesOf([certificate])[0];
+  const shapeOf = (certificate: Certificate, names: string[], chosen: Chooser) => {
+    const hosts = names.filter((host) => certificate.names.some((name) => covers(name, host)));
     return {
       id: certificate.id,
       names: certificate.names,
       /** Hosts of the table that it can serve. */
       hosts,
       /** Those of them that no other certificate serves. */
-      serves: hosts.filter((host) => servedWith(all, host)?.id === certificate.id),
+      serves: hosts.filter((host) => chosen(host)?.id === certificate.id),
       issuer: certificate.issuer,
       state: stateOf(certificate, clock.now()),
       not_before: iso(certificate.notBefore),
@@ -71,7 +75,7 @@ export function certificateApi(deps: Deps): Route[] {
       method: "GET",
       path: "/v1/certificates",
       enter: operator,
-      run: (c) => c.json(listCertificates(db).map(shape)),
+      run: (c) => c.json(shapesOf(listCertificates(db))),
     },
     { method: "POST", path: "/v1/certificates", enter: operator, run: create },
     {

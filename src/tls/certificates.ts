@@ -142,9 +142,22 @@ export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }):
   return { chain: row.chain, key: unseal(input.keys, { column, row: row.id }, row.privateKey) };
 }
 
-/** The certificate that a host is served with, as on the shelf. */
-export function servedWith(list: Certificate[], host: string): Certificate | undefined {
-  return list.find(({ names }) => names.some((name) => covers(name, host)));
+/** By a host's name, or a wildcard's. */
+export type Chooser = (name: string) => Certificate | undefined;
+
+/**
+ * Which certificate a name is served with, as on the shelf: of those that cover it, the one that lasts longest.
+ *
+ * @param list the ones that last longest first
+ */
+export function chooserOf(list: Certificate[]): Chooser {
+  const best = new Map<string, Certificate>();
+  for (const certificate of list.toReversed()) for (const name of certificate.names) best.set(name, certificate);
+  return (name) => {
+    const [exact, wild] = [best.get(name), best.get(`*${name.slice(name.indexOf("."))}`)];
+    if (exact && wild) return exact.notAfter >= wild.notAfter ? exact : wild;
+    return exact ?? wild;
+  };
 }
 
 /** Expiring: its renewal is overdue. */

@@ -11,7 +11,7 @@ import type { Log } from "../log.ts";
 import { makeKey } from "./accounts.ts";
 import { createAuthorities, type Reach } from "./authorities.ts";
 import { AuthorityProblem, waitSaid } from "./authority.ts";
-import { type Certificate, listCertificates } from "./certificates.ts";
+import { type Certificate, type Chooser, chooserOf, listCertificates } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
 import { certificateName, isDnsName, isSecureHost, wantedNames } from "./names.ts";
@@ -105,7 +105,7 @@ export function createKeeper(input: {
     }
     if (now - scannedAt < scanMs && now >= scannedAt) return;
     const held = listCertificates(db);
-    const best = byName(held);
+    const best = chooserOf(held);
     for (const name of wanted) {
       if (underWay.size >= atOnce) return;
       if (isDue(name, best, now)) work(name, "serve");
@@ -141,7 +141,7 @@ export function createKeeper(input: {
       const now = clock.now();
       let order = findOpenOrder(db, { name, purpose });
       if (!order) {
-        const best = byName(listCertificates(db));
+        const best = chooserOf(listCertificates(db));
         if (purpose === "test" || !isDue(name, best, now)) return;
         order = await begin({ name, purpose, ...sourceFor(name, best(name)) });
       }
@@ -158,7 +158,7 @@ export function createKeeper(input: {
   };
 
   /** The questions that cost little come first: this is asked of every name in every pass. */
-  const isDue = (name: string, best: BestOf, now: number): boolean => {
+  const isDue = (name: string, best: Chooser, now: number): boolean => {
     const certificate = best(name);
     if (certificate && now < renewalOf(certificate)) return false;
     if (findOpenOrder(db, { name, purpose: "serve" })) return false;
@@ -182,7 +182,7 @@ export function createKeeper(input: {
     return (known[Math.floor(tries / patience) % known.length] as AuthorityChoice).directory;
   };
 
-  const planOf = (host: string, best: BestOf): Plan => {
+  const planOf = (host: string, best: Chooser): Plan => {
     const wish = wishes();
     const name = certificateName(host, wish.wildcards);
     const certificate = best(name);
@@ -242,7 +242,7 @@ export function createKeeper(input: {
       const source =
         purpose === "test"
           ? { directory: wish.testDirectory, replaces: undefined }
-          : sourceFor(name, byName(listCertificates(db))(name));
+          : sourceFor(name, chooserOf(listCertificates(db))(name));
       const open = findOpenOrder(db, { name, purpose });
       if (open) waitUntil(db, open, clock.now());
       const order = open ?? (await begin({ name, purpose, ...source }));
@@ -251,7 +251,7 @@ export function createKeeper(input: {
     },
     planFor: async (hosts) => {
       await loadSuffixes();
-      const best = byName(listCertificates(db));
+      const best = chooserOf(listCertificates(db));
       return hosts.map((host) => planOf(host, best));
     },
     findObstacles: (host) => findObstacles({ host, lookup: wishes().lookup, challenges }),
@@ -260,19 +260,6 @@ export function createKeeper(input: {
 
 function isOn(wish: Wishes): boolean {
   return wish.runs && wish.listens && wish.contact !== "";
-}
-
-type BestOf = (name: string) => Certificate | undefined;
-
-/** Of those that cover a name, the one that lasts longest. */
-function byName(held: Certificate[]): BestOf {
-  const best = new Map<string, Certificate>();
-  for (const certificate of held.toReversed()) for (const name of certificate.names) best.set(name, certificate);
-  return (name) => {
-    const [exact, wild] = [best.get(name), best.get(`*${name.slice(name.indexOf("."))}`)];
-    if (exact && wild) return exact.notAfter >= wild.notAfter ? exact : wild;
-    return exact ?? wild;
-  };
 }
 
 /** One that a person brought is theirs to renew; ours takes over when they are late. */

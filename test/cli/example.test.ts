@@ -9,7 +9,8 @@ import { listIncidents, listOpenIncidents, listUpcoming, tellStories } from "../
 import { listPages } from "../../src/pages/pages.ts";
 import { countSubscribers } from "../../src/subscribers/subscribers.ts";
 import { openTestHouse } from "../support/house.ts";
-import { freePort, makePlace } from "./program.ts";
+import { freePort } from "../support/ports.ts";
+import { makePlace } from "./program.ts";
 
 test("the example is a company with a past, three open incidents, work under way and planned, and readers", async (t) => {
   const house = await openTestHouse();

@@ -1,10 +1,10 @@
 /** The command line as a shell meets it: a process with a folder, arguments, an exit code and two streams. */
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { freePort } from "../support/ports.ts";
 
 const program = join(import.meta.dirname, "..", "..", "cli", "candor.ts");
 
@@ -86,16 +86,6 @@ export async function foundedPlace(t: TestContext): Promise<Place & { port: numb
   const { code, stderr } = await place.run(words);
   if (code !== 0) throw new Error(stderr);
   return { ...place, port };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 function environment(folder: string): NodeJS.ProcessEnv {

@@ -5,7 +5,8 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { needsMount } from "../support/need.ts";
-import { foundedPlace, freePort, isOneLine, makePlace } from "./program.ts";
+import { freePort } from "../support/ports.ts";
+import { foundedPlace, isOneLine, makePlace } from "./program.ts";
 
 test("serve answers, says so to a health check, logs one JSON line an event and ends well on SIGTERM", async (t) => {
   const place = await foundedPlace(t);

@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerResponse } from "n
 import { Agent, createServer, request } from "node:https";
 import type { TestContext } from "node:test";
 import type { Pebble } from "./pebble.ts";
-import { freePort } from "./program.ts";
+import { freePort } from "./ports.ts";
 
 /** `status`: what the authority answered; undefined where it wasn't asked or hasn't answered. */
 export type Asked = { method: string; path: string; payload: any; status?: number };

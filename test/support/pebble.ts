@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { createAuthority } from "./authority.ts";
-import { freePort } from "./program.ts";
+import { freePort } from "./ports.ts";
 
 export type Pebble = {
   directory: string;
@@ -96,10 +96,15 @@ export async function startPebble(
     });
   const start = async () => {
     pebble = spawn("pebble", ["-config", config, "-dnsserver", `127.0.0.1:${dnsPort}`], {
-      stdio: "ignore",
+      stdio: ["ignore", "pipe", "inherit"],
       env: { PEBBLE_VA_NOSLEEP: "1", PEBBLE_WFE_NONCEREJECT: "0", ...options.environment },
     });
-    for (let tries = 0; tries < 500; tries++) {
+    let said = "";
+    pebble.stdout?.on("data", (chunk) => {
+      said = (said + chunk).slice(-2000);
+    });
+    const patience = Date.now() + 60_000;
+    while (pebble.exitCode === null && Date.now() < patience) {
       try {
         await read(`https://localhost:${api}/dir`);
         return;
@@ -107,7 +112,7 @@ export async function startPebble(
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
-    throw new Error("Pebble doesn't answer.");
+    throw new Error(`Pebble doesn't answer: ${said}`);
   };
   t.after(() => {
     pebble?.kill("SIGKILL");

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync } from "node:fs";
 import { get, request } from "node:http";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -89,16 +88,6 @@ export async function readyPlace(t: TestContext, port: number, smtp?: string): P
     if (component.code !== 0) throw new Error(`component create ended with ${component.code}: ${component.err}`);
   }
   return { ...place, owner };
-}
-
-export async function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 export type Fetched = { status: number; text: string; headers: Record<string, string | string[] | undefined> };

@@ -19,7 +19,8 @@ import { createAuthority } from "../support/authority.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { needs } from "../support/need.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
-import { fetchFrom, freePort } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { fetchFrom } from "../support/program.ts";
 
 const skip = needs("pebble", "pebble-challtestsrv");
 

@@ -12,7 +12,7 @@ import { addHost } from "../../src/pages/pages.ts";
 import { openHouse, startServer } from "../../src/server.ts";
 import { importCertificate } from "../../src/tls/certificates.ts";
 import { type Authority, createAuthority } from "../support/authority.ts";
-import { freePort } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
 
 let authority: Authority;
 before(async () => {

@@ -5,7 +5,8 @@ import { simpleParser } from "mailparser";
 import type { Page } from "playwright-core";
 import { openBrowser, openPage } from "../support/browser.ts";
 import { findProgram, needs } from "../support/need.ts";
-import { freePort, readyPlace } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { readyPlace } from "../support/program.ts";
 
 /** Accessibility of the page as it stands; needs scripts, so walks without them are checked by their twin with them. */
 async function check(page: Page): Promise<void> {

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { test } from "node:test";
 import { SMTPServer } from "smtp-server";
-import { fetchFrom, freePort, readyPlace } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { fetchFrom, readyPlace } from "../support/program.ts";
 
 const readers = 2_000;
 

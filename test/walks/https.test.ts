@@ -4,7 +4,8 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createAuthority } from "../support/authority.ts";
-import { emptyPlace, freePort } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { emptyPlace } from "../support/program.ts";
 
 test("a certificate is imported while the program runs, served at once, and kept over a restart", async (t) => {
   const [port, secure] = [await freePort(), await freePort()];

@@ -3,7 +3,8 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { emptyPlace, fetchFrom, freePort, readyPlace } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { emptyPlace, fetchFrom, readyPlace } from "../support/program.ts";
 
 test("copied alone into an empty folder, with an empty environment, it does everything and leaves nothing elsewhere", async (t) => {
   const port = await freePort();

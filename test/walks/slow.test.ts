@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
-import { fetchFrom, freePort, readyPlace } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { fetchFrom, readyPlace } from "../support/program.ts";
 
 const host = "Host: 127.0.0.1\r\n";
 /** How a slow client begins, and what it sends every second afterwards. */

@@ -4,7 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import { join } from "node:path";
 import { test } from "node:test";
 import { needsMount } from "../support/need.ts";
-import { fetchFrom, freePort, readyPlace } from "../support/program.ts";
+import { freePort } from "../support/ports.ts";
+import { fetchFrom, readyPlace } from "../support/program.ts";
 
 test("none of 40 markers stands in clear in the database, its log, the server's log or any other file", async (t) => {
   const port = await freePort();

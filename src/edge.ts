@@ -8,6 +8,7 @@ import type { TLSSocket } from "node:tls";
 import type { Press } from "./statuspage/press.ts";
 import { answerPressed } from "./statuspage/public.ts";
 import { type Challenges, challengePath } from "./tls/challenges.ts";
+import { giveWay } from "./turns.ts";
 
 type Refusal = { status: number; words: string };
 
@@ -49,6 +50,7 @@ export function createEdge(input: {
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
+    giveWay();
     if (isTls && (request.socket as TLSSocket).servername !== host)
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
     if (challenges && reads && path.startsWith(challengePath)) {

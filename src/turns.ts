@@ -1,17 +1,36 @@
 /**
- * Background work waits in one line, from which a piece is taken each time the event loop comes round. So whoever waits
- * for a page is served between any two pieces, and the longest pause is the longest piece.
+ * Background work waits in one line, from which a piece is taken when the event loop comes round. Whoever waits for an
+ * answer is served between any two pieces: the longest pause is the longest piece. While somebody asks for pages, three
+ * quarters of the time are theirs; else all of it goes to the work.
  */
-const line: (() => void)[] = [];
+const line: { work: () => void; notBefore: number }[] = [];
+/** How many times as long as a piece took others are served before the next. */
+const others = 3;
+/** In milliseconds: who asked so lately probably asks again. */
+const lately = 5;
+
+/** Rounds of the event loop since there was work. */
+let round = 0;
 let called = false;
+let inPiece = false;
+/** In milliseconds of performance.now(), as the two below. */
+let beganAt = 0;
+let restUntil = 0;
+let askedAt = Number.NEGATIVE_INFINITY;
+
+/** Somebody asks for something, and background work takes its time. */
+export function giveWay(): void {
+  askedAt = performance.now();
+}
 
 /** `work` handles its own errors: nobody else is there to. */
 export function takeTurn(work: () => void): void {
-  line.push(work);
+  // Whoever is served right now asks for a turn after all that wait at this moment, who are served in the next round.
+  line.push({ work, notBefore: round + (inPiece ? 1 : 2) });
   call();
 }
 
-/** For work that goes on: resolves when it is its turn. */
+/** For work that goes on: resolves when it is its turn, after everybody who waited was served. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => takeTurn(resolve));
 }
@@ -19,10 +38,29 @@ export function nextTurn(): Promise<void> {
 function call(): void {
   if (called || line.length === 0) return;
   called = true;
-  setImmediate(() => {
-    called = false;
-    const work = line.shift();
-    call();
-    work?.();
-  });
+  // Both come in one round; what a piece resolves goes on between them.
+  setImmediate(comeRound);
+  setImmediate(endRound);
+}
+
+function comeRound(): void {
+  round += 1;
+  const now = performance.now();
+  if (now < restUntil && now - askedAt < lately) return;
+  const [next] = line;
+  if (!next || next.notBefore > round) return;
+  line.shift();
+  beganAt = now;
+  inPiece = true;
+  next.work();
+}
+
+function endRound(): void {
+  called = false;
+  if (inPiece) {
+    const now = performance.now();
+    restUntil = now + others * (now - beganAt);
+  }
+  inPiece = false;
+  call();
 }

@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
@@ -13,16 +12,17 @@ export type Announcer = {
   stop(): Promise<void>;
 };
 
-/** Expands announcements slice by slice, and leaves two thirds of the time to visitors. */
+/** Expands announcements slice by slice, each in its turn. */
 export function createAnnouncer(input: { db: Db; clock: Clock; log: Log; onQueued: () => void }): Announcer {
   const expandSlice = createExpander(input.db);
   let running: Promise<void> | undefined;
   let stopped = false;
 
   const run = async () => {
-    while (!stopped) {
+    for (;;) {
+      await nextTurn();
+      if (stopped) return;
       let queued: number | undefined;
-      const began = performance.now();
       try {
         queued = expandSlice({ now: input.clock.now() });
       } catch (error) {
@@ -32,8 +32,6 @@ export function createAnnouncer(input: { db: Db; clock: Clock; log: Log; onQueue
       }
       if (queued === undefined) return;
       if (queued > 0) input.onQueued();
-      await setTimeout(2 * (performance.now() - began));
-      await nextTurn();
     }
   };
   const wake = () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nextTurn, takeTurn } from "../../src/turns.ts";
+import { giveWay, nextTurn, takeTurn } from "../../src/turns.ts";
 
 test("between two pieces of background work the event loop comes round", async () => {
   const seen: string[] = [];
@@ -31,4 +31,50 @@ test("work that fails doesn't keep the next piece from its turn", async () => {
   await nextTurn();
   for (const listener of listeners) process.on("uncaughtException", listener);
   assert.equal(caught.length, 1);
+});
+
+test("while others are served they get three times as long as background work, and all of it goes to whoever is alone", async () => {
+  const burn = (ms: number) => {
+    for (const until = performance.now() + ms; performance.now() < until; );
+  };
+  const restsAfter = async (pieces: number, crowd: () => void) => {
+    const rests: number[] = [];
+    let ended = performance.now();
+    for (let count = 0; count < pieces; count++) {
+      takeTurn(() => {
+        rests.push(performance.now() - ended);
+        burn(2);
+        ended = performance.now();
+      });
+    }
+    const crowding = setInterval(crowd, 1);
+    await nextTurn();
+    clearInterval(crowding);
+    return rests.slice(1);
+  };
+  const crowded = await restsAfter(20, giveWay);
+  assert.ok(
+    crowded.every((rest) => rest >= 6),
+    crowded.join(" "),
+  );
+  // Unless a machine stops for a while, or somebody asked just before.
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const alone = await restsAfter(20, () => {});
+  assert.ok(alone.filter((rest) => rest < 6).length > 10, alone.join(" "));
+});
+
+test("whoever is served asks for a turn that comes after everybody else who waits", async () => {
+  const seen: string[] = [];
+  await new Promise<void>((resolve) => {
+    setTimeout(() => {
+      takeTurn(() => {
+        seen.push("turn");
+        resolve();
+      });
+      setImmediate(() => seen.push("this round"));
+      setTimeout(() => seen.push("served"));
+      for (const until = performance.now() + 3; performance.now() < until; );
+    });
+  });
+  assert.deepEqual(seen, ["this round", "served", "turn"]);
 });

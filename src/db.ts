@@ -35,8 +35,11 @@ export type Store = {
   beforeUpgrade: string | undefined;
   /** Copies the whole database, encrypted with the same key, into a new file. */
   snapshot(file: string): void;
-  /** Moves what was committed since the last time from the WAL into the database file. Nothing else ever does. */
-  checkpoint(): void;
+  /**
+   * Moves what was committed since the last time from the WAL into the database file, unless fewer than `least` rows were
+   * changed. Nothing else ever does.
+   */
+  checkpoint(least?: number): void;
   /** Bytes in the write-ahead log. */
   walBytes(): number;
   close(): void;
@@ -96,14 +99,14 @@ export function openStore(input: {
       if (where) refusePlaintext(file);
       const walBytes = () => (where && existsSync(`${file}-wal`) ? statSync(`${file}-wal`).size : 0);
       const changes = client.prepare("SELECT total_changes()").pluck();
-      let moved: unknown;
+      let moved = 0;
       return {
         db,
         beforeUpgrade,
         snapshot,
-        checkpoint: () => {
-          const made = changes.get();
-          if (made === moved) return;
+        checkpoint: (least = 1) => {
+          const made = changes.get() as number;
+          if (made - moved < least) return;
           moved = made;
           // A log that keeps its length is written over, and the disk has no new blocks to note at each commit.
           client.pragma(`wal_checkpoint(${walBytes() > longestWal ? "TRUNCATE" : "PASSIVE"})`, { simple: true });

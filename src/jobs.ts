@@ -16,8 +16,9 @@ const minute = 60 * second;
 const day = 24 * 60 * minute;
 export const timetable: Job[] = [
   { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
-  // So often that there is never so much of it that a visitor notices.
-  { name: "move the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint() },
+  // While much is written, so often that there is never so much of it that a visitor notices: two milliseconds of work.
+  { name: "move much of the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint(125) },
+  { name: "move the log into the database", everyMs: 250, run: (deps) => deps.store.checkpoint() },
   { name: "begin and end maintenance", everyMs: second, run: tellOfMaintenance },
   { name: "look after certificates", everyMs: 250, run: (deps) => deps.keeper.wake() },
   { name: "forget old certificates", everyMs: 10 * minute, run: forgetOldCertificates },

@@ -1,13 +1,13 @@
 /**
  * Background work waits in one line, from which a piece is taken when the event loop comes round. Whoever waits for an
- * answer is served between any two pieces: the longest pause is the longest piece. While somebody asks for pages, three
- * quarters of the time are theirs; else all of it goes to the work.
+ * answer is served between any two pieces: the longest pause is the longest piece. While pages are asked for without a
+ * break, four fifths of the time go to them; else all of it goes to the work.
  */
 const line: { work: () => void; notBefore: number }[] = [];
 /** How many times as long as a piece took others are served before the next. */
-const others = 3;
-/** In milliseconds: who asked so lately probably asks again. */
-const lately = 5;
+const others = 4;
+/** In milliseconds: where nobody asked for so long, there is a break. */
+const breakMs = 0.5;
 
 /** Rounds of the event loop since there was work. */
 let round = 0;
@@ -46,7 +46,7 @@ function call(): void {
 function comeRound(): void {
   round += 1;
   const now = performance.now();
-  if (now < restUntil && now - askedAt < lately) return;
+  if (now < restUntil && now - askedAt < breakMs) return;
   const [next] = line;
   if (!next || next.notBefore > round) return;
   line.shift();

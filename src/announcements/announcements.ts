@@ -13,8 +13,8 @@ import { countActive, countChoosers } from "../subscribers/audience.ts";
 export type Announcement = typeof announcements.$inferSelect;
 
 const hour = 3_600_000;
-/** Subscribers looked at in one slice: one or two milliseconds of work. */
-const sliceSize = 250;
+/** Subscribers looked at in one slice: a millisecond of work. */
+const sliceSize = 125;
 /** Below this many letters an hour the burst breaker sleeps, so that a small page is never held by its own tests. */
 export const burstFloor = 100;
 

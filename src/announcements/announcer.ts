@@ -12,16 +12,14 @@ export type Announcer = {
   stop(): Promise<void>;
 };
 
-/** Expands announcements slice by slice, each in its turn. */
+/** Expands announcements slice by slice: the first at once, each other in its turn. */
 export function createAnnouncer(input: { db: Db; clock: Clock; log: Log; onQueued: () => void }): Announcer {
   const expandSlice = createExpander(input.db);
   let running: Promise<void> | undefined;
   let stopped = false;
 
   const run = async () => {
-    for (;;) {
-      await nextTurn();
-      if (stopped) return;
+    while (!stopped) {
       let queued: number | undefined;
       try {
         queued = expandSlice({ now: input.clock.now() });
@@ -32,6 +30,7 @@ export function createAnnouncer(input: { db: Db; clock: Clock; log: Log; onQueue
       }
       if (queued === undefined) return;
       if (queued > 0) input.onQueued();
+      await nextTurn();
     }
   };
   const wake = () => {

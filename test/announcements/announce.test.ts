@@ -70,7 +70,7 @@ test("a crash between two slices neither loses nor repeats a letter", async () =
   const { db } = house.deps;
   const now = house.deps.clock.now();
   const expandSlice = createExpander(db);
-  assert.equal(expandSlice({ now }), 250);
+  assert.equal(expandSlice({ now }), 125);
   // The same slice again, as if the cursor had been lost.
   db.update(announcements).set({ cursor: 0 }).run();
   while (expandSlice({ now }) !== undefined);

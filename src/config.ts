@@ -61,6 +61,13 @@ const definitions = {
     meaning: "Addresses or networks, separated by commas, whose X-Forwarded-For header is believed.",
     check: (value) => (parseNetworks(value) ? undefined : "Give addresses or networks like 127.0.0.1, 10.0.0.0/8."),
   },
+  proxy_protocol: {
+    kind: "choice",
+    default: "off",
+    choices: ["off", "on"],
+    meaning:
+      "Whether the proxies of trusted_proxies begin each connection with the PROXY protocol (version 1 or 2), which says whose it is. With it on, a connection of theirs that doesn't is closed.",
+  },
   "connections.per_network": {
     kind: "number",
     atStart: true,

@@ -27,6 +27,7 @@ import { cameOverTls, holds, peerOf } from "./network.ts";
 import { listPages } from "./pages/pages.ts";
 import { watchPauses } from "./pauses.ts";
 import { createPressure } from "./pressure.ts";
+import { hearProxies, wasOpenedTls } from "./proxy-protocol.ts";
 import { createRender } from "./render.ts";
 import { createPress } from "./statuspage/press.ts";
 import { quarantineSubscriber } from "./subscribers/subscribers.ts";
@@ -198,6 +199,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         isProxy: (address) => holds(proxies(), address),
         log,
       });
+      hearProxies(door, (address) => config.text("proxy_protocol") === "on" && holds(proxies(), address));
       await listen(door, where, flag);
       door.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
@@ -226,7 +228,12 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         app: visitors,
         health,
         challenges: house.keeper.challenges,
-        ...(secureAddress ? { hasCertificate, cameOverTls: (request) => cameOverTls(request, proxies()) } : {}),
+        ...(secureAddress
+          ? {
+              hasCertificate,
+              cameOverTls: (request) => wasOpenedTls(request.socket) || cameOverTls(request, proxies()),
+            }
+          : {}),
       }),
     );
     const address = parseListen(config.text("listen")) as { host: string; port: number };

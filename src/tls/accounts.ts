@@ -1,5 +1,5 @@
 /** Our accounts with authorities. The key is made and kept before an authority hears of it, so none is ever lost. */
-import { generateKeyPair } from "node:crypto";
+import { generateKeyPair, generateKeyPairSync, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
 import { eq } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
@@ -58,11 +58,23 @@ export function forgetRegistration(db: Db, directory: string): void {
   db.update(acmeAccounts).set({ url: null }).where(eq(acmeAccounts.directory, directory)).run();
 }
 
+/** The authority has closed it, and knows it by its key: the next one has another. */
+export function replaceAccount(db: Db, input: { directory: string; keys: Keys }): void {
+  const { directory, keys } = input;
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const sealed = seal(keys, { column, row: directory }, exported(privateKey));
+  db.update(acmeAccounts).set({ url: null, privateKey: sealed }).where(eq(acmeAccounts.directory, directory)).run();
+}
+
 /** PKCS #8 in PEM: ECDSA on P-256, or RSA with 2048 bits. */
 export async function makeKey(kind: "ecdsa" | "rsa"): Promise<string> {
   const { privateKey } =
     kind === "rsa"
       ? await generate("rsa", { modulusLength: 2048 })
       : await generate("ec", { namedCurve: "prime256v1" });
-  return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+  return exported(privateKey);
+}
+
+function exported(key: KeyObject): string {
+  return key.export({ type: "pkcs8", format: "pem" }) as string;
 }

@@ -3,15 +3,22 @@ import type { Clock } from "../clock.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
-import { accountFor, forgetRegistration, mayRegisterAt, noteRegistered, noteRegistering } from "./accounts.ts";
+import {
+  accountFor,
+  forgetRegistration,
+  mayRegisterAt,
+  noteRegistered,
+  noteRegistering,
+  replaceAccount,
+} from "./accounts.ts";
 import { type Authority, AuthorityProblem, type Description, openAuthority } from "./authority.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Authorities = {
   /** @throws AuthorityProblem or AuthorityUnreachable */
   open(directory: string): Promise<OpenAuthority>;
-  /** It doesn't know our account any more, or something else that we were told. */
-  forget(directory: string, input: { account: boolean }): void;
+  /** It doesn't know something any more that we were told; or our account, or it has closed that. */
+  forget(directory: string, lost: "something" | "account" | "closed account"): void;
 };
 export type OpenAuthority = { authority: Authority; description: Description };
 export type Reach = typeof openAuthority;
@@ -75,8 +82,9 @@ export function createAuthorities(input: {
       opening.catch(() => opened.delete(as));
       return opening;
     },
-    forget: (directory, { account }) => {
-      if (account) forgetRegistration(db, directory);
+    forget: (directory, lost) => {
+      if (lost === "account") forgetRegistration(db, directory);
+      if (lost === "closed account") replaceAccount(db, { directory, keys });
       opened.clear();
     },
   };

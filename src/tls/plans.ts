@@ -59,6 +59,8 @@ export function troubleOf(order: Order): string {
       return `${who} is out of order.${said}`;
     case "rateLimited":
       return `${who} wants no more orders for now.${said}`;
+    case "accountClosed":
+      return `${who} has closed the account that Candor had there.${said}`;
     case "connection":
     case "unauthorized":
     case "incorrectResponse":
@@ -89,6 +91,8 @@ function adviceFor(order: Order): string {
       return "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
     case "externalAccountRequired":
       return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
+    case "accountClosed":
+      return "It is tried again by itself with a new account. If that is closed too, ask the authority why, or choose another with acme.directory.";
     case "userActionRequired":
       return `Do what the authority asks for, then: candor host renew ${host}`;
     case "hook":

@@ -213,10 +213,14 @@ export function createSteps(input: {
     const problem = { type: error.type, detail: error.message };
     const isForgotten = error.type === "accountDoesNotExist";
     if ((isForgotten || (order.url !== null && error.status === 404)) && order.asked < 3) {
-      authorities.forget(order.directory, { account: isForgotten });
+      authorities.forget(order.directory, isForgotten ? "account" : "something");
       accepted.delete(order.id);
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
       askAnew(db, order, { replaces: order.replaces, now: now + pollMs });
+    } else if (error.type === "unauthorized" && error.status > 0) {
+      // Said of a question and not of a host (RFC 8555, 7.3.6).
+      authorities.forget(order.directory, "closed account");
+      fail(order, { type: "accountClosed", detail: error.message }, saidMs);
     } else if (error.type === "alreadyReplaced" && order.replaces !== null) {
       askAnew(db, order, { replaces: null, now });
     } else if (passing.has(error.type) || error.status >= 500 || isDoubled(order, error)) {

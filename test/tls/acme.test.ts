@@ -303,6 +303,43 @@ test("what the authority refuses is told in its words, and tried again less and 
   );
 });
 
+test("an authority that has closed our account is asked with a new one", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const closed = problem(403, "unauthorized", {}, 'Account is not valid, has status "deactivated".');
+  proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? closed : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  const [row]: any[] = await house.operate("GET", "/hosts");
+  assert.match(row.certificate.words, /^localhost:\d+ has closed the account that Candor had there\. It says: Account/);
+  assert.match(row.certificate.advice, /with a new account/);
+  proxy.instead = () => undefined;
+  house.skipAhead(hour);
+  await house.until(() => house.certificates().length === 1);
+  const made = proxy.asked.filter(({ path, status }) => path.startsWith("/sign-me-up") && status === 201);
+  assert.equal(made.length, 2, "a closed account is known by its key: only another one makes a new account");
+});
+
+test("an authority that wants other terms agreed to is told of in its words, and asked again when a person says so", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.certificates().length === 1);
+  const terms = problem(403, "userActionRequired", {}, "The terms have changed: see https://ca.test/terms.");
+  proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? terms : undefined);
+  await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  const [row]: any[] = await house.operate("GET", "/hosts");
+  assert.match(row.certificate.words, /userActionRequired.*It says: The terms have changed: see https:\/\/ca\.test/);
+  assert.match(row.certificate.advice, /^Do what the authority asks for, then: candor host renew/);
+  assert.equal(row.certificate.state, "valid", "the old certificate stays in service");
+  proxy.instead = () => undefined;
+  await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  await house.until(() => house.certificates().length === 2);
+});
+
 test("an authority that wants an external account gets one, and says so where it isn't given", { skip }, async (t) => {
   const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
   const config = { externalAccountBindingRequired: true, externalAccountMACKeys: { "kid-1": key } };

@@ -127,10 +127,12 @@ async function order(name: string, purpose: "serve" | "test", options: Shared & 
 }
 
 function sayOutcome(row: Json, purpose: "serve" | "test"): string {
-  if (row.state === "done")
-    return purpose === "test"
-      ? `It works: the test certificate of ${row.name} was issued, shown to be ours by ${row.challenge}, and thrown away.`
-      : `The new certificate of ${row.name} is served.`;
+  if (row.state === "done") {
+    if (purpose === "serve") return `The new certificate of ${row.name} is served.`;
+    return row.challenge === null
+      ? `The test certificate of ${row.name} was issued and thrown away. The authority knew from before that the name is ours, and didn't look at this server.`
+      : `It works: the test certificate of ${row.name} was issued, shown to be ours by ${row.challenge}, and thrown away.`;
+  }
   if (row.words !== null)
     return `${row.words}${row.state === "open" ? ` It is tried again at ${time(row.goes_on_at)}.` : ""}`;
   return `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}`;

@@ -237,7 +237,12 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       }),
     );
     const address = parseListen(config.text("listen")) as { host: string; port: number };
-    await openDoor(web, address, "--listen");
+    if (secureAddress && secureAddress.port === address.port && secureAddress.host === address.host)
+      throw new UserError(
+        "invalid",
+        "http and https can't share one address: give each its own, like 0.0.0.0:80 and 0.0.0.0:443.",
+      );
+    await openDoor(web, address, secureAddress ? "--http" : "--listen");
     if (secureAddress) {
       const { createTlsServer } = await import("./tls/listener.ts");
       const answer = createEdge({ press, app: visitors, health, isTls: true });

@@ -227,10 +227,18 @@ function orderPath(own: X509Certificate, given: X509Certificate[], roots: X509Ce
     if (roots.some((root) => isIssuedBy(last, root)) || publicRoots().some((root) => isIssuedBy(last, root)))
       return path;
     const missing = nameOf(last.issuer);
+    const authority = "candor cert import --authority FILE";
+    if (isIssuedBy(own, own)) {
+      throw new UserError(
+        "invalid",
+        `The certificate is signed by itself, so browsers warn of it. To serve it all the same, give it as its own authority: ${authority}.`,
+        { field: "authority" },
+      );
+    }
     if (isIssuedBy(last, last) || issuer) {
       throw new UserError(
         "invalid",
-        `${missing} isn't an authority that browsers know. If it is your own, give its root certificate as the authority.`,
+        `${missing} isn't an authority that browsers know. If it is your own, give its root certificate: ${authority}.`,
         { field: "authority" },
       );
     }

@@ -19,11 +19,11 @@ import {
   beginOrder,
   failuresInARow,
   findOpenOrder,
+  goOnNow,
   listOpenOrders,
   mayAskAt,
   type Order,
   type Purpose,
-  waitUntil,
 } from "./orders.ts";
 import { findObstacles } from "./reach.ts";
 import { latestRenewal } from "./renewal.ts";
@@ -100,7 +100,7 @@ export function createKeeper(input: {
     const now = clock.now();
     const wanted = new Set(wantedNames(db, wish));
     for (const order of listOpenOrders(db)) {
-      if (order.purpose === "serve" && !wanted.has(order.name)) steps.drop(order);
+      if (!isWanted(order, wanted, wish)) steps.drop(order);
       else if (order.goOnAt <= now) work(order.name, order.purpose);
     }
     if (now - scannedAt < scanMs && now >= scannedAt) return;
@@ -153,6 +153,9 @@ export function createKeeper(input: {
   const begin = async (wish: { name: string; purpose: Purpose; directory: string; replaces: string | undefined }) => {
     const privateKey = await makeKey(wishes().keyKind);
     const { name, purpose, directory } = wish;
+    // A person asked at the same moment as the timetable.
+    const open = findOpenOrder(db, { name, purpose });
+    if (open) return open;
     log.info("certificate.order_begun", { name, purpose, directory });
     return beginOrder(db, { ...wish, privateKey, keys, now: clock.now() });
   };
@@ -201,9 +204,9 @@ export function createKeeper(input: {
     if (!isSecureHost(db, host)) return "no https";
     if (!isDnsName(host)) return "no name";
     if (wish.isPublic && !isPublicName(host)) return "not public";
-    if (!wish.listens) return "no listener";
     if (wish.contact === "") return "no contact";
-    return wish.runs ? undefined : "not running";
+    if (!wish.runs) return "not running";
+    return wish.listens ? undefined : "no listener";
   };
 
   const askWindow = async (certificate: Certificate): Promise<void> => {
@@ -243,9 +246,12 @@ export function createKeeper(input: {
         purpose === "test"
           ? { directory: wish.testDirectory, replaces: undefined }
           : sourceFor(name, chooserOf(listCertificates(db))(name));
-      const open = findOpenOrder(db, { name, purpose });
-      if (open) waitUntil(db, open, clock.now());
-      const order = open ?? (await begin({ name, purpose, ...source }));
+      let open = findOpenOrder(db, { name, purpose });
+      if (open && !isWanted(open, new Set(wantedNames(db, wish)), wish)) {
+        steps.drop(open);
+        open = undefined;
+      }
+      const order = open ? goOnNow(db, open, { now: clock.now() }) : await begin({ name, purpose, ...source });
       pass();
       return order;
     },
@@ -256,6 +262,13 @@ export function createKeeper(input: {
     },
     findObstacles: (host) => findObstacles({ host, lookup: wishes().lookup, challenges }),
   };
+}
+
+/** While it is open, its host may be removed, and another authority chosen. */
+function isWanted(order: Order, names: Set<string>, wish: Wishes): boolean {
+  const { name, directory } = order;
+  if (order.purpose === "test") return directory === wish.testDirectory;
+  return names.has(name) && wish.authorities.some((known) => known.directory === directory);
 }
 
 function isOn(wish: Wishes): boolean {

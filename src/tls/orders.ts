@@ -94,7 +94,7 @@ export function noteAsked(db: Db, order: Order): void {
 }
 
 export function noteOpened(db: Db, order: Order, input: { url: string; now: number }): void {
-  change(db, order, { url: input.url, openedAt: input.now, stumbles: 0 });
+  change(db, order, { url: input.url, openedAt: input.now, stumbles: 0, problem: null, detail: null });
 }
 
 /** The authority has forgotten the order, or doesn't take what it replaces: it is asked anew. */
@@ -110,8 +110,15 @@ export function noteChallenge(
   change(db, order, input);
 }
 
-export function waitUntil(db: Db, order: Order, at: number): void {
-  change(db, order, { goOnAt: Math.ceil(at) });
+export function waitUntil(db: Db, order: Order, at: number, problem?: Problem): void {
+  const why = problem ? { problem: problem.type, detail: problem.detail } : {};
+  change(db, order, { goOnAt: Math.ceil(at), ...why });
+}
+
+/** A person knows more: what went wrong before is of no account. */
+export function goOnNow(db: Db, order: Order, input: { now: number }): Order {
+  change(db, order, { goOnAt: input.now, stumbles: 0, problem: null, detail: null });
+  return findOrder(db, order.id);
 }
 
 /** What may pass by itself: the order stays and is gone on with later. */
@@ -139,6 +146,11 @@ export function failOrder(
   return goOnAt;
 }
 
+/** It is no failure, and the next may begin at once. */
+export function dropOrder(db: Db, order: Order, input: { now: number }): void {
+  end(db, order, { state: "failed", goOnAt: input.now, problem: "unwanted", detail: null, endedAt: input.now });
+}
+
 export function completeOrder(tx: Db | Tx, order: Order, input: { certificateId: string | null; now: number }): void {
   const { certificateId, now } = input;
   end(tx, order, { state: "done", certificateId, problem: null, detail: null, endedAt: now });
@@ -149,7 +161,7 @@ export function failuresInARow(db: Db | Tx, input: { name: string; purpose: Purp
   const failed: Order[] = [];
   for (const order of listOrdersOf(db, input)) {
     if (order.state === "done") break;
-    if (order.state === "failed") failed.push(order);
+    if (order.state === "failed" && order.problem !== "unwanted") failed.push(order);
   }
   return failed;
 }
@@ -236,8 +248,12 @@ export function forgetOldOrders(db: Db, input: { now: number }): void {
     .run();
 }
 
+/** One that was dropped while its authority was asked stays as it ended. */
 function change(db: Db | Tx, order: Order, fields: Partial<Order>): void {
-  db.update(acmeOrders).set(fields).where(eq(acmeOrders.id, order.id)).run();
+  db.update(acmeOrders)
+    .set(fields)
+    .where(and(eq(acmeOrders.id, order.id), eq(acmeOrders.state, "open")))
+    .run();
 }
 
 function end(db: Db | Tx, order: Order, fields: Partial<Order>): void {

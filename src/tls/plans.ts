@@ -47,14 +47,18 @@ const reasons: Record<Reason, [words: string, advice: string]> = {
 export function troubleOf(order: Order): string {
   const { problem, detail, directory } = order;
   const who = new URL(directory).host;
-  const said = detail ? ` It says: ${detail}${/[.!?]$/.test(detail) ? "" : "."}` : "";
+  const said = detail ? ` It says: ${sentence(detail)}` : "";
   switch (problem) {
     case "noAddress":
     case "caa":
     case "hook":
       return detail ?? "";
+    case "limit":
+      return `${who} isn't asked for another certificate of ${order.name} now: so many were ordered lately that its limits could be passed.`;
+    case "unwanted":
+      return "It was given up: the host was removed, or another authority was chosen.";
     case "unreachable":
-      return `${who} can't be reached: ${detail}`;
+      return `${who} can't be reached: ${sentence(detail ?? "")}`;
     case "serverInternal":
       return `${who} is out of order.${said}`;
     case "rateLimited":
@@ -74,6 +78,10 @@ export function troubleOf(order: Order): string {
   }
 }
 
+function sentence(words: string): string {
+  return /[.!?]$/.test(words) ? words : `${words}.`;
+}
+
 function adviceFor(order: Order): string {
   const host = order.name.replace(/^\*\./, "");
   switch (order.problem) {
@@ -91,6 +99,8 @@ function adviceFor(order: Order): string {
       return "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
     case "externalAccountRequired":
       return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
+    case "limit":
+      return "It goes on by itself.";
     case "accountClosed":
       return "It is tried again by itself with a new account. If that is closed too, ask the authority why, or choose another with acme.directory.";
     case "userActionRequired":

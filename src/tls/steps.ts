@@ -23,6 +23,7 @@ import { keepIssued, readIssued } from "./issued.ts";
 import {
   askAnew,
   completeOrder,
+  dropOrder,
   failOrder,
   findOrder,
   keyOf,
@@ -41,7 +42,7 @@ import type { Wishes } from "./wishes.ts";
 export type Steps = {
   /** Takes an open order as far as one question goes. Never throws: what went wrong stands in its row. */
   take(order: Order): Promise<void>;
-  /** Ends an order that nobody wants any more. */
+  /** Ends an order that nobody wants any more, of this authority or at all. */
   drop(order: Order): void;
 };
 
@@ -55,7 +56,7 @@ export const patience = 3;
 /** What another authority would say as well. */
 const hostsOwn = new Set([
   ...["unauthorized", "caa", "dns", "connection", "tls", "incorrectResponse", "rejectedIdentifier"],
-  ...["noAddress", "noChallenge", "unwanted"],
+  ...["noAddress", "noChallenge"],
 ]);
 /** What the next attempt may well not meet. */
 const passing = new Set(["rateLimited", "serverInternal", "badNonce", "orderNotReady", "noAddress", "hook"]);
@@ -102,7 +103,7 @@ export function createSteps(input: {
     await refuseHopeless(order, description);
     const now = clock.now();
     const free = mayAskAt(db, { ...order, now });
-    if (free > now) return waitUntil(db, order, free);
+    if (free > now) return waitUntil(db, order, free, { type: "limit", detail: "" });
     noteAsked(db, order);
     const { profile } = wishes();
     const view = await authority.openOrder({
@@ -244,14 +245,24 @@ export function createSteps(input: {
       return;
     }
     const goOnAt = stumble(db, order, { ...problem, saidMs, now, chance: chance() });
-    log.warn("certificate.order_waits", { name: order.name, problem: problem.type, detail: problem.detail, goOnAt });
+    log.warn("certificate.order_waits", {
+      name: order.name,
+      problem: problem.type,
+      detail: problem.detail,
+      goOnAt: iso(goOnAt),
+    });
   };
 
   const fail = (order: Order, problem: Problem, saidMs: number | undefined): void => {
     const ended = findOrder(db, order.id);
     const goOnAt = failOrder(db, order, { ...problem, saidMs, now: clock.now(), chance: chance() });
     takeDown(ended);
-    log.warn("certificate.order_failed", { name: order.name, problem: problem.type, detail: problem.detail, goOnAt });
+    log.warn("certificate.order_failed", {
+      name: order.name,
+      problem: problem.type,
+      detail: problem.detail,
+      goOnAt: iso(goOnAt),
+    });
   };
 
   /** @param order as it was before it ended, when it still said what it shows */
@@ -272,7 +283,11 @@ export function createSteps(input: {
         judge(order, error);
       }
     },
-    drop: (order) => fail(order, { type: "unwanted", detail: "The host was removed." }, undefined),
+    drop: (order) => {
+      dropOrder(db, order, { now: clock.now() });
+      takeDown(order);
+      log.info("certificate.order_dropped", { name: order.name, directory: order.directory });
+    },
   };
 }
 
@@ -294,4 +309,8 @@ function hostOf(order: Order): string {
 
 function recordOf(order: Order): string {
   return `_acme-challenge.${hostOf(order)}`;
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
 }

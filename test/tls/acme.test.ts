@@ -48,6 +48,8 @@ async function serve(
   });
   const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
   for (const host of rest) addHost(founded.db, { pageId, host, now: now + 1, by });
+  const { "acme.directory": directory = pebble.directory, ...settings } = options.settings ?? {};
+  founded.config.set("acme.directory", directory, now);
   await founded.close();
   const lines: string[] = [];
   let ahead = 0;
@@ -58,11 +60,10 @@ async function serve(
     overrides: {
       listen: `127.0.0.1:${pebble.httpPort}`,
       "https.listen": `127.0.0.1:${pebble.tlsPort}`,
-      "acme.directory": pebble.directory,
       "acme.ca_file": pebble.caFile,
       "acme.contact": "o@example.com",
       "acme.dns_servers": pebble.dns,
-      ...options.settings,
+      ...settings,
     },
     write: (line) => lines.push(line),
   });
@@ -472,6 +473,56 @@ test("an order for a host that is removed ends with it", { skip }, async (t) => 
   removeHost(house.deps.db, { pageId, host: "old.example.com", now: Date.now(), by: { kind: "operator" } });
   await house.until(() => house.orders("old.example.com")[0]?.state === "failed");
   assert.equal(house.orders("old.example.com")[0]?.problem, "unwanted");
+});
+
+test("an order whose authority is no longer chosen gives way to the one that is, at once and without blame", {
+  skip,
+}, async (t) => {
+  const [dead, pebble] = [await freePort(), await startPebble(t)];
+  const house = await serve(t, pebble, {
+    hosts: [host],
+    settings: { "acme.directory": `https://127.0.0.1:${dead}/dir` },
+  });
+  await house.until(() => house.orders(host)[0]?.problem === "unreachable");
+  const [row]: any[] = await house.operate("GET", "/hosts");
+  assert.match(row.certificate.words, /can't be reached: .*\.$/);
+  house.deps.config.set("acme.directory", pebble.directory, Date.now());
+  const made = await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  assert.deepEqual([made.authority, made.words], [pebble.directory, null]);
+  await house.until(() => house.certificates().length === 1);
+  const [newest, before] = house.orders(host);
+  assert.deepEqual([newest?.state, before?.problem], ["done", "unwanted"]);
+});
+
+test("who asks for more certificates than the authority's limits allow is told so, and doesn't wait in vain", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const house = await serve(t, pebble, { hosts: [host] });
+  for (let count = 1; count <= 4; count++) {
+    await house.until(() => house.certificates().length === count);
+    await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  }
+  await house.until(() => house.orders(host)[0]?.problem === "limit");
+  const [row]: any[] = await house.operate("GET", "/hosts");
+  assert.match(
+    row.certificate.words,
+    /isn't asked for another certificate of status\.example\.com now: so many were ordered/,
+  );
+  assert.equal(row.certificate.state, "valid");
+  assert.ok(Date.parse(row.certificate.next_at) > Date.now() + 6 * day);
+});
+
+test("whoever asks again is told of this attempt and not of the one before", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.instead = () => "cut";
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.problem === "unreachable");
+  proxy.instead = () => undefined;
+  const made = await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  assert.deepEqual([made.state, made.words], ["open", null]);
+  await house.until(() => house.certificates().length === 1);
 });
 
 test("the operator sees how it stands with a host, and orders or tests a certificate by hand", { skip }, async (t) => {

@@ -77,8 +77,14 @@ export function createSteps(input: {
   chance: () => number;
 }): Steps {
   const { db, keys, clock, log, shelf, challenges, authorities, wishes, chance } = input;
-  /** Orders whose challenge this process has told the authority to look at. */
+  /** Orders whose challenge this process has told the authority to look at, and those of them that it is sure to have heard. */
   const accepted = new Set<string>();
+  const heard = new Set<string>();
+
+  const forgetTold = (id: string) => {
+    accepted.delete(id);
+    heard.delete(id);
+  };
 
   const takeStep = async (order: Order): Promise<void> => {
     const { authority, description } = await authorities.open(order.directory);
@@ -138,12 +144,13 @@ export function createSteps(input: {
     const keyAuthorization = await authority.keyAuthorization(challenge);
     if (order.token !== challenge.token)
       noteChallenge(db, order, { challenge: type, token: challenge.token, keyAuthorization });
-    const isTold = accepted.has(order.id);
+    const isTold = heard.has(order.id);
     await show({ ...order, challenge: type }, { token: challenge.token, keyAuthorization, isTold });
-    // Told once; after a restart once more, because nobody knows whether it was heard.
+    // Told once; after a restart or a failure once more, because nobody knows whether it was heard.
     if (challenge.status === "pending" && !isTold) {
       accepted.add(order.id);
       await authority.accept(challenge);
+      heard.add(order.id);
     }
     pollLater(order, undefined);
   };
@@ -215,7 +222,7 @@ export function createSteps(input: {
     const isForgotten = error.type === "accountDoesNotExist";
     if ((isForgotten || (order.url !== null && error.status === 404)) && order.asked < 3) {
       authorities.forget(order.directory, isForgotten ? "account" : "something");
-      accepted.delete(order.id);
+      forgetTold(order.id);
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
       askAnew(db, order, { replaces: order.replaces, now: now + pollMs });
     } else if (error.type === "unauthorized" && error.status > 0) {
@@ -267,7 +274,7 @@ export function createSteps(input: {
 
   /** @param order as it was before it ended, when it still said what it shows */
   const takeDown = (order: Order): void => {
-    accepted.delete(order.id);
+    forgetTold(order.id);
     challenges.takeDown({ name: hostOf(order), token: order.token });
     if (order.challenge !== "dns-01" || order.keyAuthorization === null) return;
     wishes()

@@ -494,6 +494,22 @@ test("an order whose authority is no longer chosen gives way to the one that is,
   assert.deepEqual([newest?.state, before?.problem], ["done", "unwanted"]);
 });
 
+test("an authority that didn't hear that it may look is told again", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  let unheard = 0;
+  proxy.instead = ({ path }) => {
+    if (!path.startsWith("/chalZ") || unheard > 0) return undefined;
+    unheard += 1;
+    return "cut";
+  };
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.problem === "unreachable");
+  house.skipAhead(60_000);
+  await house.until(() => house.certificates().length === 1);
+  assert.equal(unheard, 1);
+});
+
 test("who asks for more certificates than the authority's limits allow is told so, and doesn't wait in vain", {
   skip,
 }, async (t) => {

@@ -17,8 +17,10 @@ import type { Wishes } from "./wishes.ts";
 export type Authorities = {
   /** @throws AuthorityProblem or AuthorityUnreachable */
   open(directory: string): Promise<OpenAuthority>;
-  /** It doesn't know something any more that we were told; or our account, or it has closed that. */
-  forget(directory: string, lost: "something" | "account" | "closed account"): void;
+  /** It doesn't know our account any more, or something else that we were told. */
+  forget(directory: string, input: { account: boolean }): void;
+  /** It has closed the account under which `closed` was opened. Heard of it again, because several orders were under way: nothing. */
+  replaceAccount(directory: string, closed: OpenAuthority): void;
 };
 export type OpenAuthority = { authority: Authority; description: Description };
 export type Reach = typeof openAuthority;
@@ -36,6 +38,8 @@ export function createAuthorities(input: {
 }): Authorities {
   const { db, keys, clock, log, wishes, reach = openAuthority } = input;
   const opened = new Map<string, { opening: Promise<OpenAuthority>; at: number }>();
+
+  const replaced = new WeakSet<OpenAuthority>();
 
   const register = async (directory: string): Promise<OpenAuthority> => {
     const { authorities, caFiles, contact } = wishes();
@@ -82,9 +86,14 @@ export function createAuthorities(input: {
       opening.catch(() => opened.delete(as));
       return opening;
     },
-    forget: (directory, lost) => {
-      if (lost === "account") forgetRegistration(db, directory);
-      if (lost === "closed account") replaceAccount(db, { directory, keys });
+    forget: (directory, { account }) => {
+      if (account) forgetRegistration(db, directory);
+      opened.clear();
+    },
+    replaceAccount: (directory, closed) => {
+      if (replaced.has(closed)) return;
+      replaced.add(closed);
+      replaceAccount(db, { directory, keys });
       opened.clear();
     },
   };

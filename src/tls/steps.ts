@@ -7,7 +7,7 @@ import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
 import type { ChallengeType } from "../schema.ts";
-import type { Authorities } from "./authorities.ts";
+import type { Authorities, OpenAuthority } from "./authorities.ts";
 import {
   type Authority,
   AuthorityProblem,
@@ -87,8 +87,9 @@ export function createSteps(input: {
   };
 
   const takeStep = async (order: Order): Promise<void> => {
-    const { authority, description } = await authorities.open(order.directory);
-    if (order.url === null) return ask(order, authority, description);
+    const opened = await authorities.open(order.directory);
+    const { authority } = opened;
+    if (order.url === null) return ask(order, opened);
     const view = await authority.viewOrder(order.url);
     switch (view.status) {
       case "pending":
@@ -105,17 +106,23 @@ export function createSteps(input: {
     }
   };
 
-  const ask = async (order: Order, authority: Authority, description: Description): Promise<void> => {
+  const ask = async (order: Order, opened: OpenAuthority): Promise<void> => {
+    const { authority, description } = opened;
     await refuseHopeless(order, description);
     const now = clock.now();
     const free = mayAskAt(db, { ...order, now });
     if (free > now) return waitUntil(db, order, free, { type: "limit", detail: "" });
     noteAsked(db, order);
     const { profile } = wishes();
-    const view = await authority.openOrder({
+    const wish = {
       name: order.name,
       profile: description.profiles.includes(profile) ? profile : undefined,
       replaces: order.replaces ?? undefined,
+    };
+    const view = await authority.openOrder(wish).catch((error: unknown) => {
+      if (!(error instanceof AuthorityProblem) || !isAboutAccount(error)) throw error;
+      authorities.replaceAccount(order.directory, opened);
+      throw new AuthorityProblem({ type: "accountClosed", detail: error.message }, error.status, error.retryAfter);
     });
     noteOpened(db, order, { url: view.url, now: clock.now() });
   };
@@ -220,15 +227,13 @@ export function createSteps(input: {
     const saidMs = waitSaid(error.retryAfter, now);
     const problem = { type: error.type, detail: error.message };
     const isForgotten = error.type === "accountDoesNotExist";
-    if ((isForgotten || (order.url !== null && error.status === 404)) && order.asked < 3) {
-      authorities.forget(order.directory, isForgotten ? "account" : "something");
+    // What an account that was closed had ordered isn't ours any more, as if it had never been (RFC 8555, 7.3.6).
+    const isGone = order.url !== null && (error.status === 404 || isAboutAccount(error));
+    if ((isForgotten || isGone) && order.asked < 3) {
+      authorities.forget(order.directory, { account: isForgotten });
       forgetTold(order.id);
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
       askAnew(db, order, { replaces: order.replaces, now: now + pollMs });
-    } else if (error.type === "unauthorized" && error.status > 0) {
-      // Said of a question and not of a host (RFC 8555, 7.3.6).
-      authorities.forget(order.directory, "closed account");
-      fail(order, { type: "accountClosed", detail: error.message }, saidMs);
     } else if (error.type === "alreadyReplaced" && order.replaces !== null) {
       askAnew(db, order, { replaces: null, now });
     } else if (passing.has(error.type) || error.status >= 500 || isDoubled(order, error)) {
@@ -296,6 +301,11 @@ export function createSteps(input: {
       log.info("certificate.order_dropped", { name: order.name, directory: order.directory });
     },
   };
+}
+
+/** Said of a question; of a host it is said without one, in its challenge. */
+function isAboutAccount(error: AuthorityProblem): boolean {
+  return error.type === "unauthorized" && error.status > 0;
 }
 
 async function problemBelow(authority: Authority, view: OrderView): Promise<Problem | undefined> {

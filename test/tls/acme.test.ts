@@ -321,6 +321,35 @@ test("an authority that has closed our account is asked with a new one", { skip 
   assert.equal(made.length, 2, "a closed account is known by its key: only another one makes a new account");
 });
 
+test("a closed account is replaced once, however many hosts wait for it, and what it had ordered is ordered anew", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t, { environment: { PEBBLE_AUTHZREUSE: "0" } });
+  const proxy = await startFaultProxy(t, pebble);
+  const closed = problem(403, "unauthorized", {}, 'Account is not valid, has status "deactivated".');
+  const hosts = [host, "https://two.example.com", "https://three.example.com"];
+  let isClosed = false;
+  // The first host's order stands when the account is closed; the others haven't begun.
+  proxy.instead = ({ path, payload }) => {
+    if (path.startsWith("/my-order")) return "cut";
+    const first = payload?.identifiers?.[0].value === "status.example.com";
+    return path.startsWith("/order-plz") && (!first || isClosed) ? closed : undefined;
+  };
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts });
+  await house.until(() => house.orders(host)[0]?.url != null);
+  isClosed = true;
+  const others = ["two.example.com", "three.example.com"];
+  await house.until(() => others.every((name) => house.orders(name)[0]?.problem === "accountClosed"));
+  proxy.instead = () => undefined;
+  for (let hours = 0; hours < 5 && house.certificates().length < 3; hours++) {
+    house.skipAhead(hour);
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
+  }
+  assert.equal(house.certificates().length, 3);
+  const made = proxy.asked.filter(({ path, status }) => path.startsWith("/sign-me-up") && status === 201);
+  assert.equal(made.length, 2);
+});
+
 test("an authority that wants other terms agreed to is told of in its words, and asked again when a person says so", {
   skip,
 }, async (t) => {

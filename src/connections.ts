@@ -8,7 +8,7 @@ import type { Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import type { Log } from "./log.ts";
-import { networkOf, plain } from "./network.ts";
+import { endOf, networkOf, plain } from "./network.ts";
 
 /** Under attack every newcomer asks for room: no more are looked at than that costs nothing. */
 const mostLookedAt = 200;
@@ -22,9 +22,9 @@ export function capConnections(
   // Over TLS requests are carried by another socket than the one that was accepted, with the same peer.
   const isTls = server instanceof TlsServer;
   const carriers = new Map<string, Socket>();
-  const carrierOf = (socket: Socket) => (isTls ? carriers.get(peerKey(socket)) : socket);
+  const carrierOf = (socket: Socket) => (isTls ? carriers.get(endOf(socket)) : socket);
   server.on("secureConnection", (carrier: Socket) => {
-    const key = peerKey(carrier);
+    const key = endOf(carrier);
     carriers.set(key, carrier);
     carrier.once("close", () => carriers.delete(key));
   });
@@ -75,8 +75,4 @@ function makeRoom(connections: Set<Socket>, carrierOf: (socket: Socket) => Socke
 /** It was answered before and nothing is under way: node keeps the answer that a connection waits for as `_httpMessage`. */
 function rests(socket: Socket | undefined): boolean {
   return socket !== undefined && socket.bytesWritten > 0 && !(socket as { _httpMessage?: object | null })._httpMessage;
-}
-
-function peerKey(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
 }

@@ -1,6 +1,6 @@
 /** Who is at the other end, and whom a limit counts as one. */
 import type { IncomingHttpHeaders } from "node:http";
-import { type BlockList, isIP, isIPv4, isIPv6 } from "node:net";
+import { type BlockList, isIP, isIPv4, isIPv6, type Socket } from "node:net";
 
 /** Whom a limit counts as one: an IPv4 address, or the /64 that an IPv6 customer is given whole. */
 export function networkOf(peer: string): string {
@@ -35,6 +35,11 @@ export function peerOf(request: PeerRequest, proxies: BlockList): string {
 export function cameOverTls(request: PeerRequest, proxies: BlockList): boolean {
   if (!holds(proxies, plain(request.socket.remoteAddress ?? ""))) return false;
   return String(request.headers["x-forwarded-proto"] ?? "").toLowerCase() !== "http";
+}
+
+/** The far end of a connection: the same for the socket that was accepted and the one that carries requests over TLS. */
+export function endOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 export function holds(list: BlockList, address: string): boolean {

@@ -6,7 +6,7 @@
 import type { Server } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import { isIP, type Socket } from "node:net";
-import { plain } from "./network.ts";
+import { endOf, plain } from "./network.ts";
 
 /** Of a connection that a proxy passed on. `peer` is undefined where it is the proxy's own, to see whether we are there. */
 export type Passage = { peer: { address: string; port: number } | undefined; cameOverTls: boolean };
@@ -60,10 +60,6 @@ function name(socket: Socket, { peer, cameOverTls }: Passage): void {
   if (!peer) return;
   Object.defineProperty(socket, "remoteAddress", { value: peer.address });
   Object.defineProperty(socket, "remotePort", { value: peer.port });
-}
-
-function endOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 /** Resolves to undefined when what comes isn't the protocol, or doesn't come. */

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { systemClock } from "../src/clock.ts";
-import { parseListen, processEnvironment } from "../src/config.ts";
+import { type ListenPlace, parseListen, processEnvironment } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { followPort, prepareKeys } from "../src/founding.ts";
 import { listPages, originOf } from "../src/pages/pages.ts";
@@ -40,7 +40,10 @@ async function example(options: Shared & { listen?: string }): Promise<void> {
   const isNew = !existsSync(join(where.data, "candor.db"));
   const house = openHouse({ ...where, environment, overrides, mayBeNew: true, delivers: false });
   try {
-    const { host, port } = parseListen(house.config.text("listen")) ?? { host: "127.0.0.1", port: 8080 };
+    const place = parseListen(house.config.text("listen")) as ListenPlace;
+    if ("fd" in place)
+      throw new UserError("invalid", "The example listens on an address of its own: --listen ADDR:PORT.");
+    const { host, port } = place;
     if (listPages(house.db).length === 0) {
       if (!isNew) print("Finishing an example that was cut short.");
       // Nobody invented is mailed through a real mail server.

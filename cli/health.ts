@@ -1,9 +1,9 @@
 /** `candor health`: whether the server answers, for health checks. */
 import type { Command } from "commander";
-import { parseListen } from "../src/config.ts";
+import { type ListenPlace, parseListen } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
-import { refuseClosedFolder } from "../src/server.ts";
-import { enterHouse, isServed, type Json, type Shared, whereOf } from "./house.ts";
+import { refuseClosedFolder, socketPath } from "../src/server.ts";
+import { askServer, enterHouse, isServed, type Json, type Shared, whereOf } from "./house.ts";
 import { printAs } from "./print.ts";
 
 export function addHealthCommand(program: Command): void {
@@ -26,21 +26,16 @@ const patienceMs = 4_000;
 
 async function health(options: Shared & { url?: string }): Promise<void> {
   const url = options.url ?? (await healthUrl(options));
-  let answer: Response;
-  try {
-    answer = await fetch(url, { signal: AbortSignal.timeout(patienceMs) });
-  } catch (error) {
-    const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
-    if (cause === "ERR_INVALID_URL")
-      throw new UserError("invalid", "Give --url as a whole address, like http://127.0.0.1:8080/healthz.");
-    throw new UserError("not_found", `Nothing answers at ${url} (${cause}).`);
-  }
-  if (!answer.ok) throw new UserError("invalid", await troubleAt(url, answer));
-  const seen = (await answer.json()) as Json;
+  const { status, text } = await (url === undefined
+    ? askServer(socketPath(whereOf(options).data), "GET", "/healthz", undefined, patienceMs)
+    : askUrl(url));
+  const at = url ?? "the sockets that were passed to it";
+  if (status !== 200) throw new UserError("invalid", troubleIn(text) ?? `${at} answers ${status}.`);
+  const seen: Json = JSON.parse(text);
   const letters = seen.mail
     ? ` ${seen.mail.queued} letters wait${seen.mail.paused ? "; the mail server can't be had" : ""}.`
     : "";
-  printAs(options, seen, () => `Candor ${seen.version} is well at ${url}.${letters}`);
+  printAs(options, seen, () => `Candor ${seen.version} is well at ${at}.${letters}`);
 }
 
 const troubles: Record<string, string> = {
@@ -50,13 +45,31 @@ const troubles: Record<string, string> = {
     "The server may not write to its data folder: check the folder's rights, and whether its disk is read-only.",
 };
 
-async function troubleAt(url: string, answer: Response): Promise<string> {
-  const seen: Json = await answer.json().catch(() => ({}));
-  return troubles[seen?.trouble] ?? `${url} answers ${answer.status}.`;
+function troubleIn(text: string): string | undefined {
+  try {
+    return troubles[JSON.parse(text)?.trouble];
+  } catch {
+    return undefined; // Somebody else answers there.
+  }
 }
 
-/** A running server knows where it listens; a wildcard address is asked on the loopback. */
-async function healthUrl(options: Shared): Promise<string> {
+async function askUrl(url: string): Promise<{ status: number; text: string }> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(patienceMs) });
+    return { status: answer.status, text: await answer.text() };
+  } catch (error) {
+    const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
+    if (cause === "ERR_INVALID_URL")
+      throw new UserError("invalid", "Give --url as a whole address, like http://127.0.0.1:8080/healthz.");
+    throw new UserError("not_found", `Nothing answers at ${url} (${cause}).`);
+  }
+}
+
+/**
+ * A running server knows where it listens; a wildcard address is asked on the loopback. Where a socket was passed to it, it
+ * is asked through its own in the data folder: whoever passed the socket keeps it open in any case.
+ */
+async function healthUrl(options: Shared): Promise<string | undefined> {
   const { data } = whereOf(options);
   if (!(await isServed(data, patienceMs))) {
     // Who may not look into the folder can't say that nobody is in it.
@@ -67,7 +80,9 @@ async function healthUrl(options: Shared): Promise<string> {
     );
   }
   const setting = await enterHouse(options, (house) => house.call("GET", "/v1/settings/listen"));
-  const { host, port } = parseListen(setting.value) ?? { host: "127.0.0.1", port: 8080 };
+  const place = parseListen(setting.value) as ListenPlace;
+  if ("fd" in place) return undefined;
+  const { host, port } = place;
   const asked = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[host] ?? (host.includes(":") ? `[${host}]` : host);
   return `http://${asked}:${port}/healthz`;
 }

@@ -127,7 +127,8 @@ function faultIn({ status, text }: Answer, what: string): Error {
 
 class NotServed extends Error {}
 
-function askServer(
+/** @param path of the socket */
+export function askServer(
   path: string,
   method: string,
   target: string,

@@ -1,5 +1,5 @@
 /** `candor serve`: the server, until it is told to stop. */
-import { watch } from "node:fs";
+import { watch, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { processEnvironment } from "../src/config.ts";
@@ -22,7 +22,7 @@ export function addServeCommand(program: Command): void {
       `
 Speaks plain HTTP, and with --https also https: it gets the certificates of its hosts by itself once acme.contact is set
 (candor host), or serves your own (candor cert). Or put it behind a proxy that holds the certificate, and set
-trusted_proxies. Stops on SIGTERM, SIGINT and SIGHUP: letters under way are finished, nothing is lost. A second signal stops at
+trusted_proxies. In the place of an address, fd:3 is the first socket that systemd passes, fd:4 the second. Stops on SIGTERM, SIGINT and SIGHUP: letters under way are finished, nothing is lost. A second signal stops at
 once. Without a terminal, one JSON line per event goes to stderr.
 
 Examples:
@@ -63,6 +63,7 @@ export async function serveUntilStopped(
     ...(https === undefined ? {} : { "https.listen": https }),
   };
   keepDebuggerShut();
+  takeName();
   const write = process.stderr.isTTY ? writeTroubles : (line: string) => void process.stderr.write(line);
   // Heard from the first moment: who is told to stop while starting stops once it has started.
   const signal = untilSignal();
@@ -84,6 +85,11 @@ export async function serveUntilStopped(
  */
 function keepDebuggerShut(): void {
   process.on("SIGUSR1", () => {});
+}
+
+/** Node calls the process node-MainThread; to pgrep, top and ss it shall be candor, with its arguments as they are. */
+function takeName(): void {
+  if (process.platform === "linux") writeFileSync("/proc/self/comm", "candor");
 }
 
 /** npm passes a Ctrl-C on to us that the terminal sent us already: only a later one is a second one. */

@@ -36,17 +36,20 @@ const definitions = {
     kind: "text",
     default: "127.0.0.1:8080",
     atStart: true,
-    meaning: "Address and port that the server listens on.",
-    check: (value) => (parseListen(value) ? undefined : "Give an address and a port, like 127.0.0.1:8080 or [::]:80."),
+    meaning: "Address and port that the server listens on; or fd:3, the first socket that systemd passes.",
+    check: (value) =>
+      parseListen(value) ? undefined : "Give an address and a port, like 127.0.0.1:8080 or [::]:80, or a socket: fd:3.",
   },
   "https.listen": {
     kind: "text",
     default: "",
     atStart: true,
     meaning:
-      "Address and port for https, like 0.0.0.0:443. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there.",
+      "Address and port for https, like 0.0.0.0:443, or a passed socket like fd:4. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there.",
     check: (value) =>
-      value === "" || parseListen(value) ? undefined : "Give an address and a port, like 0.0.0.0:443 or [::]:443.",
+      value === "" || parseListen(value)
+        ? undefined
+        : "Give an address and a port, like 0.0.0.0:443 or [::]:443, or a socket: fd:4.",
   },
   "https.hsts": {
     kind: "choice",
@@ -438,8 +441,13 @@ export function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
-export function parseListen(text: string): { host: string; port: number } | undefined {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+export type ListenPlace = { host: string; port: number } | { fd: number };
+
+/** ADDRESS:PORT, or fd:N for a listening socket that whoever starts the program has opened (sd_listen_fds(3): from 3 on). */
+export function parseListen(text: string): ListenPlace | undefined {
+  const passed = /^fd:([3-9]|[1-9]\d{1,3})$/.exec(text)?.[1];
+  if (passed !== undefined) return { fd: Number(passed) };
+  const match = /^(?!fd:)(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
   if (!host || port > 65535) return undefined;

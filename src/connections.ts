@@ -14,10 +14,15 @@ import { endOf, networkOf, plain } from "./network.ts";
 const mostLookedAt = 200;
 const quietMs = 60_000;
 
+export type Connections = {
+  /** Those that rest between two requests. Whoever connected and hasn't asked yet isn't one of them. */
+  closeResting(): void;
+};
+
 export function capConnections(
   server: Server | SecureServer,
   input: { perNetwork: number; inAll: number; isProxy: (address: string) => boolean; log: Log },
-): void {
+): Connections {
   const all = new Set<Socket>();
   // Over TLS requests are carried by another socket than the one that was accepted, with the same peer.
   const isTls = server instanceof TlsServer;
@@ -56,6 +61,11 @@ export function capConnections(
       if (own?.size === 0 && network !== undefined) networks.delete(network);
     });
   });
+  return {
+    closeResting: () => {
+      for (const socket of all) if (rests(carrierOf(socket))) socket.destroy();
+    },
+  };
 }
 
 function makeRoom(connections: Set<Socket>, carrierOf: (socket: Socket) => Socket | undefined): boolean {

@@ -2,15 +2,16 @@
 import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
-import { BlockList, type Socket } from "node:net";
+import { BlockList, Server as NetServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
 import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type Config, openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
-import { capConnections } from "./connections.ts";
+import { type Config, type ListenPlace, openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
+import { type Connections, capConnections } from "./connections.ts";
 import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
 import { openStore } from "./db.ts";
 import type { Deps } from "./deps.ts";
@@ -37,6 +38,9 @@ import { createKeeper } from "./tls/keeper.ts";
 import { createCertificateShelf } from "./tls/shelf.ts";
 import { createTransport } from "./tls/transport.ts";
 import { readWishes } from "./tls/wishes.ts";
+
+/** The operator's socket counts nobody's connections. */
+type Door = { server: Server | SecureServer; connections: Connections | undefined };
 
 export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
 
@@ -170,7 +174,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   keepTicksFast();
   const house = openHouse(input);
   const { config, log, press, data } = { ...house, data: input.data };
-  const servers: (Server | SecureServer)[] = [];
+  const doors: Door[] = [];
   try {
     if (listPages(house.db).length === 0) throw new UserError("not_found", "There is no page yet. Run: candor init");
     // The app and its libraries take longer to load than the page: the first visitor doesn't wait for them.
@@ -190,24 +194,26 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       (await ready()).fetch(request, { peer: "operator", operator: true }),
     );
 
-    const openDoor = async (door: Server | SecureServer, where: { host: string; port: number }, flag: string) => {
-      servers.push(door);
-      door.setTimeout(stalledMs);
-      capConnections(door, {
+    const openDoor = async (server: Server | SecureServer, where: ListenPlace, flag: string) => {
+      server.setTimeout(stalledMs);
+      const connections = capConnections(server, {
         perNetwork: config.number("connections.per_network"),
         inAll: config.number("connections.in_all"),
         isProxy: (address) => holds(proxies(), address),
         log,
       });
-      hearProxies(door, (address) => config.text("proxy_protocol") === "on" && holds(proxies(), address));
-      await listen(door, where, flag);
-      door.on("clientError", (_error: Error, client: Socket) => {
+      doors.push({ server, connections });
+      hearProxies(server, (address) => config.text("proxy_protocol") === "on" && holds(proxies(), address));
+      await listen(server, where, flag);
+      server.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
       });
     };
 
-    const socket = createServer(limits, operator);
-    servers.push(socket);
+    const socket = createServer(limits, (request, response) =>
+      request.url === "/healthz" ? health(request, response) : operator(request, response),
+    );
+    doors.push({ server: socket, connections: undefined });
     const path = socketPath(data);
     rmSync(path, { force: true }); // We hold the folder's lock, so whoever left it is gone.
     const mask = process.umask(0o177);
@@ -236,11 +242,11 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
           : {}),
       }),
     );
-    const address = parseListen(config.text("listen")) as { host: string; port: number };
-    if (secureAddress && secureAddress.port === address.port && secureAddress.host === address.host)
+    const address = parseListen(config.text("listen")) as ListenPlace;
+    if (secureAddress && isDeepStrictEqual(secureAddress, address))
       throw new UserError(
         "invalid",
-        "http and https can't share one address: give each its own, like 0.0.0.0:80 and 0.0.0.0:443.",
+        "http and https can't share one address: give each its own, like 0.0.0.0:80 and 0.0.0.0:443, or fd:3 and fd:4.",
       );
     await openDoor(web, address, secureAddress ? "--http" : "--listen");
     if (secureAddress) {
@@ -249,8 +255,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       const { challenges } = house.keeper;
       await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress, "--https");
     }
-    const bound = web.address() as { port: number };
-    const origin = `http://${address.host.includes(":") ? `[${address.host}]` : address.host}:${bound.port}`;
+    const origin = originOfDoor(web, address);
 
     // Visitors who waited for the restart come first: loading the app holds the event loop for as long as pressing did.
     await setTimeout(settleMs);
@@ -276,14 +281,14 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         jobs.stop();
         pauses.stop();
         pressure.stop();
-        await Promise.all(servers.map(closeServer));
+        await Promise.all(doors.map(closeDoor));
         await house.close();
         rmSync(path, { force: true });
         log.info("server.stopped");
       },
     };
   } catch (error) {
-    for (const server of servers) server.close();
+    for (const { server } of doors) server.close();
     await house.close();
     throw error;
   }
@@ -341,7 +346,7 @@ const settleMs = 20;
 /** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
 
-type Place = { path: string } | { host: string; port: number };
+type Place = { path: string } | ListenPlace;
 
 /** @param flag names the address on the command line */
 function listen(server: Server | SecureServer, where: Place, flag = ""): Promise<void> {
@@ -349,6 +354,13 @@ function listen(server: Server | SecureServer, where: Place, flag = ""): Promise
     server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where, flag)));
     server.listen(where, () => resolve());
   });
+}
+
+function originOfDoor(door: Server, place: ListenPlace): string {
+  const bound = door.address() as { address: string; port: number };
+  // A name was given as one: the links of the example begin with it.
+  const host = "fd" in place ? bound.address : place.host;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${bound.port}`;
 }
 
 function inWords(error: NodeJS.ErrnoException, where: Place, flag: string): Error {
@@ -362,6 +374,13 @@ function inWords(error: NodeJS.ErrnoException, where: Place, flag: string): Erro
     return new UserError(
       "invalid",
       `The socket ${where.path} can't be made (${error.code}). Check the folder's owner and rights.`,
+    );
+  }
+  if ("fd" in where) {
+    const way = "Start it with systemctl start candor.socket (docs/systemd)";
+    return new UserError(
+      "invalid",
+      `No listening socket was passed as fd:${where.fd}. ${way}, or give an address with ${flag} ADDR:PORT.`,
     );
   }
   const address = `${where.host}:${where.port}`;
@@ -379,16 +398,29 @@ function inWords(error: NodeJS.ErrnoException, where: Place, flag: string): Erro
   return new UserError("invalid", `Candor can't listen on ${address} (${error.code}). ${advice}`);
 }
 
-/** No request is cut: new ones are refused, those under way are finished, then idle connections are closed. */
-function closeServer(server: Server | SecureServer): Promise<void> {
+/** From when on whoever connected and asks nothing is let go too, and when all the others are. */
+const askingMs = 1_000;
+const longestAnswerMs = 10_000;
+
+/**
+ * No request is cut: none is taken on any more, those under way are finished, and connections that rest are closed. Node's own
+ * way closes also those that were just made, with their request on the way; net's, which is below it, leaves them to us.
+ */
+function closeDoor({ server, connections }: Door): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-    const sweep = setInterval(() => server.closeIdleConnections(), 100);
-    const last = globalThis.setTimeout(() => server.closeAllConnections(), 10_000);
-    server.once("close", () => {
+    const begun = performance.now();
+    const sweep = setInterval(letGo, 50);
+    NetServer.prototype.close.call(server, () => {
       clearInterval(sweep);
-      clearTimeout(last);
+      resolve();
     });
+    letGo();
+
+    function letGo() {
+      connections?.closeResting();
+      const waited = performance.now() - begun;
+      if (waited > askingMs) server.closeIdleConnections();
+      if (waited > longestAnswerMs) server.closeAllConnections();
+    }
   });
 }

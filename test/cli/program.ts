@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { freePort } from "../support/ports.ts";
 
-const program = join(import.meta.dirname, "..", "..", "cli", "candor.ts");
+export const program = join(import.meta.dirname, "..", "..", "cli", "candor.ts");
 
 export type Outcome = { code: number | null; stdout: string; stderr: string };
 export type Place = {

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { needsMount } from "../support/need.ts";
 import { freePort } from "../support/ports.ts";
-import { foundedPlace, isOneLine, makePlace } from "./program.ts";
+import { foundedPlace, isOneLine, makePlace, program } from "./program.ts";
 
 test("serve answers, says so to a health check, logs one JSON line an event and ends well on SIGTERM", async (t) => {
   const place = await foundedPlace(t);
@@ -14,6 +16,8 @@ test("serve answers, says so to a health check, logs one JSON line an event and 
   const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
   assert.equal((await fetch(`${origin}/`)).status, 200);
   assert.equal(statSync(join(place.data, "candor.sock")).mode & 0o777, 0o600);
+  if (process.platform === "linux")
+    assert.equal(readFileSync(`/proc/${server.child.pid}/comm`, "utf8"), "candor\n", "its name for pgrep and top");
   for (const words of [["health"], ["health", "--url", `${origin}/healthz`]]) {
     const health = await place.run(words);
     assert.equal(health.code, 0, health.stderr);
@@ -30,6 +34,26 @@ test("serve answers, says so to a health check, logs one JSON line an event and 
   const health = await place.run(["health"]);
   assert.ok(isOneLine(health));
   assert.match(health.stderr, /No server runs/);
+});
+
+test("a server that ends answers whoever just connected, and closes connections that rest", async (t) => {
+  const place = await foundedPlace(t);
+  const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  const ask = `GET / HTTP/1.1\r\nhost: 127.0.0.1:${place.port}\r\n\r\n`;
+  const resting = connect(place.port, "127.0.0.1");
+  resting.write(ask);
+  await once(resting, "data");
+  const fresh = connect(place.port, "127.0.0.1");
+  await once(fresh, "connect");
+  // Who connects later is accepted later: once this one is answered, the server knows both.
+  assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200);
+  const ended = server.stop("SIGTERM");
+  resting.resume();
+  await once(resting, "close");
+  fresh.write(ask);
+  const [answer] = await once(fresh, "data");
+  assert.match(String(answer), /^HTTP\/1\.1 200 OK/);
+  assert.equal((await ended).code, 0);
 });
 
 test("serve ends well on SIGINT, also when npm passes it on a second time at once", async (t) => {
@@ -69,7 +93,6 @@ test("health doesn't say that no server runs to somebody who may not look", {
   const place = await foundedPlace(t);
   await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
   chmodSync(place.folder, 0o755);
-  const program = join(import.meta.dirname, "../../cli/candor.ts");
   const nobody = { uid: 65534, gid: 65534, cwd: "/", encoding: "utf8" } as const;
   const { status, stderr } = spawnSync(process.execPath, [program, "health", "--data", place.data], nobody);
   assert.equal(status, 1);
@@ -91,6 +114,62 @@ test("a second server on the same folder, and a port in use, are refused in one 
   assert.ok(isOneLine(second), second.stderr);
   assert.match(second.stderr, /Another Candor is using the data folder/);
   assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200, "the first goes on");
+});
+
+test("serve takes a socket that was passed to it, and who comes during a restart waits instead of being refused", {
+  skip: process.platform === "win32" ? "Windows passes no sockets" : false,
+}, async (t) => {
+  const place = await foundedPlace(t);
+  const origin = `http://127.0.0.1:${place.port}`;
+  const opener = createServer().listen(place.port, "127.0.0.1");
+  await new Promise((resolve) => opener.once("listening", resolve));
+  const { fd } = (opener as unknown as { _handle: { fd: number } })._handle;
+  // The shell keeps the socket open as systemd does, and starts the server a second time once the first has ended.
+  const twice = '"$@" & echo $!; wait $!; sleep 0.3; "$@" & echo $!; wait $!';
+  const serve = [process.execPath, program, "serve", "--listen", "fd:3"];
+  const holder = spawn("sh", ["-c", twice, "sh", ...serve], {
+    cwd: place.folder,
+    stdio: ["ignore", "pipe", "pipe", fd],
+  });
+  opener.close();
+  const said = { out: "", err: "" };
+  holder.stdout?.on("data", (chunk) => {
+    said.out += chunk;
+  });
+  holder.stderr?.on("data", (chunk) => {
+    said.err += chunk;
+  });
+  const pids = () => said.out.split("\n").filter(Boolean).map(Number);
+  t.after(() => {
+    if (holder.exitCode === null) for (const pid of [Number(holder.pid), ...pids()]) killHard(pid);
+  });
+  assert.equal((await fetch(origin)).status, 200, said.err);
+  const health = await place.run(["health"]);
+  assert.equal(health.code, 0, health.stderr);
+  process.kill(pids()[0] as number, "SIGTERM");
+  while (!said.err.includes("server.stopped")) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal((await fetch(origin)).status, 200, "the connection waited for the next server");
+  assert.match(said.err, new RegExp(`"listen":"${origin}"`));
+  const ended = new Promise((resolve) => holder.once("close", resolve));
+  while (pids().length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  process.kill(pids()[1] as number, "SIGTERM");
+  await ended;
+});
+
+test("a socket that nobody passed, and one that isn't a listener, are refused in one sentence", async (t) => {
+  const place = await foundedPlace(t);
+  for (const words of [
+    ["--listen", "fd:9"],
+    ["--listen", "127.0.0.1:0", "--https", "fd:77"],
+  ]) {
+    const refused = await place.run(["serve", ...words]);
+    assert.ok(isOneLine(refused), refused.stderr);
+    assert.match(refused.stderr, /No listening socket was passed as fd:\d+\. .*candor\.socket/);
+  }
+  const stdin = await place.run(["serve", "--listen", "fd:0"]);
+  assert.match(stdin.stderr, /or a socket: fd:3/);
+  const twice = await place.run(["serve", "--listen", "fd:3", "--https", "fd:3"]);
+  assert.match(twice.stderr, /can't share one address/);
 });
 
 test("a server that was killed leaves nothing that keeps commands or the next one out", async (t) => {
@@ -145,3 +224,11 @@ test("commands wait for each other instead of failing", async (t) => {
   const list = await place.run(["component", "list", "--json"]);
   assert.equal(JSON.parse(list.stdout).length, 4);
 });
+
+function killHard(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}

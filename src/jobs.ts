@@ -5,7 +5,7 @@ import { pruneLedger } from "./mail/ledger.ts";
 import { forgetUnconfirmed } from "./subscribers/subscribers.ts";
 import { forgetOldLinks } from "./team/members.ts";
 import { endExpiredSessions } from "./team/sessions.ts";
-import { forgetExpired } from "./tls/certificates.ts";
+import { forgetUnused } from "./tls/certificates.ts";
 import { forgetOldOrders } from "./tls/orders.ts";
 import { takeTurn } from "./turns.ts";
 
@@ -47,7 +47,7 @@ function endOldSessions(deps: Deps): void {
 
 function forgetOldCertificates(deps: Deps): void {
   forgetOldOrders(deps.db, { now: deps.clock.now() });
-  forgetExpired(deps.db, { now: deps.clock.now() });
+  forgetUnused(deps.db, { now: deps.clock.now() });
 }
 
 function pruneOldLetters(deps: Deps): void {

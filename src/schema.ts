@@ -64,6 +64,8 @@ export const hosts = sqliteTable(
     origin: text("origin").notNull(),
     purpose: text("purpose", { enum: ["public", "admin"] }).notNull(),
     createdAt: integer("created_at").notNull(),
+    /** When it was first served over https by this server. */
+    secureSince: integer("secure_since"),
   },
   (t) => [index("hosts_page").on(t.pageId)],
 );

@@ -81,7 +81,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
     });
     if (store.beforeUpgrade) log.info("database.upgraded", { version, before: store.beforeUpgrade });
     const render = createRender();
-    const certificates = createCertificateShelf({ db, keys, log });
+    const certificates = createCertificateShelf({ db, keys, clock, log });
     const transport = createTransport({ config, certificates, clock });
     const press = createPress({ db, render, clock, log, transport });
     const mailer = createMailer({
@@ -254,6 +254,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       const answer = createEdge({ press, app: visitors, health, isTls: true });
       const { challenges } = house.keeper;
       await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress, "--https");
+      certificates.beginServing();
     }
     const origin = originOfDoor(web, address);
 

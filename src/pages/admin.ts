@@ -3,8 +3,7 @@ import type { Deps } from "../deps.ts";
 import type { Ctx, Form, Route } from "../http.ts";
 import { formatTime } from "../statuspage/words.ts";
 import { createDesk, faultOf, goOn } from "../team/desk.ts";
-import type { Plan } from "../tls/keeper.ts";
-import { standingOf } from "../tls/plans.ts";
+import { type Plan, standingOf } from "../tls/plans.ts";
 import { overview } from "./overview.ts";
 import { changePage, listHosts, type Page } from "./pages.ts";
 

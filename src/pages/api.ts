@@ -14,9 +14,8 @@ import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import { managePageShape } from "../statuspage/manage-shapes.ts";
 import { iso } from "../statuspage/shapes.ts";
-import type { Plan } from "../tls/keeper.ts";
 import { listOrdersOf, type Order } from "../tls/orders.ts";
-import { standingOf, troubleOf } from "../tls/plans.ts";
+import { type Plan, standingOf, troubleOf } from "../tls/plans.ts";
 import {
   addHost,
   changePage,
@@ -31,7 +30,7 @@ import {
 } from "./pages.ts";
 
 export function pageApi(deps: Deps): Route[] {
-  const { db, config, press, keeper } = deps;
+  const { db, config, press, keeper, certificates } = deps;
   const shape = (page: Page) =>
     managePageShape(page, { origin: originOf(db, page.id), sender: config.text("mail.from") || null });
 
@@ -94,6 +93,7 @@ export function pageApi(deps: Deps): Route[] {
   const createHost = async (c: Ctx) => {
     const host = addHost(db, { ...doing(deps, c), host: needText(takePart(await readBody(c), "host"), "name") });
     // Links begin with the first host, so everything may read differently now.
+    certificates.reload();
     press.pressAll();
     keeper.scanSoon();
     return c.json({ ...(await shapeOf(host)), obstacles: await obstaclesOf(host) }, 201);
@@ -135,6 +135,7 @@ export function pageApi(deps: Deps): Route[] {
 
   const dropHost = async (c: Ctx) => {
     const host = removeHost(db, { ...doing(deps, c), host: c.req.param("host") ?? "" });
+    certificates.reload();
     press.pressAll();
     return c.json(await shapeOf(host));
   };

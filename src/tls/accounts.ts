@@ -38,7 +38,7 @@ export async function accountFor(db: Db, input: { directory: string; keys: Keys;
 
 /** @returns when one more registration is within the authority's limits. In the past: now. */
 export function mayRegisterAt(account: KnownAccount, now: number): number {
-  const recent = account.registeredAt.filter((at) => at > now - registrationsMs);
+  const recent = account.registeredAt.filter((at) => Math.abs(now - at) < registrationsMs);
   return recent.length < mostRegistrations ? now : (recent[0] ?? now) + registrationsMs;
 }
 

@@ -10,13 +10,13 @@ import {
   type Certificate,
   type Chooser,
   chooserOf,
-  covers,
   findCertificate,
   importCertificate,
   listCertificates,
   removeCertificate,
   stateOf,
 } from "./certificates.ts";
+import { covers } from "./wildcards.ts";
 
 export function certificateApi(deps: Deps): Route[] {
   const { db, keys, clock, certificates } = deps;
@@ -34,7 +34,7 @@ export function certificateApi(deps: Deps): Route[] {
       /** Hosts of the table that it can serve. */
       hosts,
       /** Those of them that no other certificate serves. */
-      serves: hosts.filter((host) => chosen(host)?.id === certificate.id),
+      serves: hosts.filter((host) => chosen(host, clock.now())?.id === certificate.id),
       issuer: certificate.issuer,
       state: stateOf(certificate, clock.now()),
       not_before: iso(certificate.notBefore),

@@ -50,10 +50,7 @@ export function createAuthorities(input: {
     const authority = await reach({ directory, privateKey, url, binding }, caFiles);
     const description = await authority.describe();
     if (url !== undefined) {
-      if (account.contact !== contact) {
-        await authority.changeContact({ contact });
-        noteRegistered(db, { directory, url, contact, keys });
-      }
+      if (account.contact !== contact) await tellContact(directory, authority, url);
       return { authority, description };
     }
     if (description.needsBinding && !binding)
@@ -62,17 +59,23 @@ export function createAuthorities(input: {
         400,
       );
     const at = mayRegisterAt(account, now);
-    if (at > now)
-      throw new AuthorityProblem(
-        { type: "rateLimited", detail: "It was asked for too many accounts." },
-        429,
-        String(Math.ceil((at - now) / 1000)),
-      );
+    if (at > now) throw new AuthorityProblem({ type: "limit", detail: "" }, 0, String(Math.ceil((at - now) / 1000)));
     noteRegistering(db, { directory, account, now });
     const made = await authority.register({ contact });
     noteRegistered(db, { directory, url: made, contact, keys });
-    log.info("certificate.account_made", { directory });
+    log.info("certificate.account_made", { directory, terms: description.termsUrl });
     return { authority, description };
+  };
+
+  /** An address that it doesn't take keeps nobody from ordering. It is told again when the authority is next opened. */
+  const tellContact = async (directory: string, authority: Authority, url: string): Promise<void> => {
+    const { contact } = wishes();
+    try {
+      await authority.changeContact({ contact });
+      noteRegistered(db, { directory, url, contact, keys });
+    } catch (error) {
+      log.warn("certificate.contact_refused", { directory, error });
+    }
   };
 
   return {
@@ -80,7 +83,7 @@ export function createAuthorities(input: {
       const { contact, caFiles, authorities } = wishes();
       const as = JSON.stringify([directory, contact, caFiles, authorities]);
       const known = opened.get(as);
-      if (known && clock.now() - known.at < freshMs) return known.opening;
+      if (known && Math.abs(clock.now() - known.at) < freshMs) return known.opening;
       const opening = register(directory);
       opened.set(as, { opening, at: clock.now() });
       opening.catch(() => opened.delete(as));

@@ -14,6 +14,8 @@ export type Authority = {
   /** Makes the account, or finds it by its key. @returns its URL */
   register(input: { contact: string }): Promise<string>;
   changeContact(input: { contact: string }): Promise<void>;
+  /** Whether it still takes our account (RFC 8555, 7.3.6). */
+  isAccountOpen(): Promise<boolean>;
   openOrder(input: { name: string; profile?: string | undefined; replaces?: string | undefined }): Promise<OrderView>;
   viewOrder(url: string): Promise<OrderView>;
   viewAuthorization(url: string): Promise<AuthorizationView>;
@@ -126,6 +128,18 @@ export async function openAuthority(account: Account, caFiles: string[]): Promis
     },
     changeContact: async ({ contact }) => {
       await client.updateAccount({ contact: contacts(contact) });
+    },
+    isAccountOpen: async () => {
+      try {
+        // Any resource of ours is read this way (RFC 8555, 6.3).
+        const account: unknown = await client.getOrder({ url: client.getAccountUrl() } as Parameters<
+          Client["getOrder"]
+        >[0]);
+        return requireObject(account, "account").status === "valid";
+      } catch (error) {
+        if (error instanceof AuthorityProblem && error.type === "unauthorized") return false;
+        throw error;
+      }
     },
     openOrder: async ({ name, profile, replaces }) => {
       const wish = {

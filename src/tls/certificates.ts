@@ -1,18 +1,20 @@
 /**
- * Certificates that a person brought: checked before they are kept, so that none is served that a browser would refuse.
- * The chain is put in order, without its root (RFC 8446, 4.4.2); the key is sealed. A host is served by the certificate
- * for it that lasts longest, so a new one takes over without the old one being removed first.
+ * The certificates that are held, a person's own and those that an authority issued. What a person brings is checked before it
+ * is kept, so that none is served that a browser would refuse: the chain is put in order, without its root (RFC 8446, 4.4.2);
+ * the key is sealed. A host is served by the one that came last, so a new one takes over without the old one being removed
+ * first, also when it ends sooner: an authority may shorten their lives, or want one gone.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { getCACertificates } from "node:tls";
-import { and, desc, eq, isNotNull, lt } from "drizzle-orm";
+import { desc, eq, inArray, sql } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { certificates } from "../schema.ts";
+import { certificates, hosts } from "../schema.ts";
 import { latestRenewal } from "./renewal.ts";
+import { wildcardOver } from "./wildcards.ts";
 
 export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain">;
 
@@ -110,9 +112,9 @@ export function insertCertificate(
   return id;
 }
 
-/** The ones that last longest first; a host takes the first that covers it. */
+/** The one that came last first: by the order of the rows, because a clock may have been wrong. */
 export function listCertificates(db: Db | Tx): Certificate[] {
-  return db.select(shown).from(certificates).orderBy(desc(certificates.notAfter), desc(certificates.createdAt)).all();
+  return db.select(shown).from(certificates).orderBy(desc(sql`rowid`)).all();
 }
 
 export function findCertificate(db: Db | Tx, id: string): Certificate {
@@ -127,12 +129,28 @@ export function removeCertificate(db: Db | Tx, id: string): Certificate {
   return found;
 }
 
-/** Of those that an authority issued: a person's own are theirs to remove. */
-export function forgetExpired(db: Db, input: { now: number }): void {
-  const old = lt(certificates.notAfter, input.now - 30 * day);
-  db.delete(certificates)
-    .where(and(isNotNull(certificates.directory), old))
-    .run();
+/**
+ * Of those that an authority issued, with their keys: what a newer one has taken the place of for a week, and what expired a
+ * month ago. A person's own are theirs to remove; what a host is served with stays, because the clock may be wrong.
+ */
+export function forgetUnused(db: Db, input: { now: number }): void {
+  const { now } = input;
+  const list = listCertificates(db);
+  const choose = chooserOf(list);
+  const served = new Set(
+    db
+      .select({ name: hosts.name })
+      .from(hosts)
+      .all()
+      .map(({ name }) => choose(name, now)?.id),
+  );
+  const isUnused = ({ id, names: [name = ""], directory, notAfter }: Certificate) => {
+    if (directory === null || served.has(id)) return false;
+    const next = choose(name, now);
+    return notAfter < now - 30 * day || (next !== undefined && next.id !== id && next.createdAt < now - 7 * day);
+  };
+  const unused = list.filter(isUnused).map(({ id }) => id);
+  if (unused.length > 0) db.delete(certificates).where(inArray(certificates.id, unused)).run();
 }
 
 /** What a handshake needs, in clear. Never leaves the process. */
@@ -143,20 +161,21 @@ export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }):
 }
 
 /** By a host's name, or a wildcard's. */
-export type Chooser = (name: string) => Certificate | undefined;
+export type Chooser = (name: string, now: number) => Certificate | undefined;
 
 /**
- * Which certificate a name is served with, as on the shelf: of those that cover it, the one that lasts longest.
+ * Which certificate a name is served with: of those that haven't expired, one for the very name before a wildcard over it, and
+ * the one that came last.
  *
- * @param list the ones that last longest first
+ * @param list the one that came last first
  */
 export function chooserOf(list: Certificate[]): Chooser {
-  const best = new Map<string, Certificate>();
-  for (const certificate of list.toReversed()) for (const name of certificate.names) best.set(name, certificate);
-  return (name) => {
-    const [exact, wild] = [best.get(name), best.get(`*${name.slice(name.indexOf("."))}`)];
-    if (exact && wild) return exact.notAfter >= wild.notAfter ? exact : wild;
-    return exact ?? wild;
+  const covering = new Map<string, Certificate[]>();
+  for (const certificate of list)
+    for (const name of certificate.names) covering.set(name, [...(covering.get(name) ?? []), certificate]);
+  return (name, now) => {
+    const known = [...(covering.get(name) ?? []), ...(covering.get(wildcardOver(name)) ?? [])];
+    return known.find(({ notAfter }) => now < notAfter) ?? known[0];
   };
 }
 
@@ -164,11 +183,6 @@ export function chooserOf(list: Certificate[]): Chooser {
 export function stateOf(certificate: Certificate, now: number): CertificateState {
   if (now >= certificate.notAfter) return "expired";
   return now > latestRenewal(certificate) ? "expiring" : "valid";
-}
-
-/** Whether a certificate's name is the host's: itself, or * for its first label (RFC 9525, 6.3). */
-export function covers(name: string, host: string): boolean {
-  return name === host || (name.startsWith("*.") && host.slice(host.indexOf(".")) === name.slice(1));
 }
 
 function readCertificates(pem: string, field: "chain" | "authority"): X509Certificate[] {

@@ -14,6 +14,7 @@ export type Challenges = {
   contextFor(name: string): SecureContext | undefined;
   show(input: { name: string; token: string; keyAuthorization: string }): void;
   showInHandshake(input: { name: string; keyAuthorization: string }): Promise<void>;
+  /** What is shown for another token of the name stays. */
   takeDown(input: { name: string; token: string | null }): void;
 };
 
@@ -40,8 +41,10 @@ export function createChallenges(db: Db): Challenges {
       contexts.set(name, { keyAuthorization, context: createSecureContext({ cert, key }) });
     },
     takeDown: ({ name, token }) => {
-      if (token) texts.delete(token);
-      contexts.delete(name);
+      if (token === null) return;
+      texts.delete(token);
+      // A key authorization begins with its token (RFC 8555, 8.1).
+      if (contexts.get(name)?.keyAuthorization.startsWith(`${token}.`)) contexts.delete(name);
     },
   };
 }

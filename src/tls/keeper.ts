@@ -11,26 +11,19 @@ import type { Log } from "../log.ts";
 import { makeKey } from "./accounts.ts";
 import { createAuthorities, type Reach } from "./authorities.ts";
 import { AuthorityProblem, waitSaid } from "./authority.ts";
-import { type Certificate, type Chooser, chooserOf, listCertificates } from "./certificates.ts";
+import { type Certificate, chooserOf, listCertificates } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
+import { asksWindow, isDue, isOvertaken, sourceFor } from "./due.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
-import { certificateName, isDnsName, isSecureHost, wantedNames } from "./names.ts";
-import {
-  beginOrder,
-  failuresInARow,
-  findOpenOrder,
-  goOnNow,
-  listOpenOrders,
-  mayAskAt,
-  type Order,
-  type Purpose,
-} from "./orders.ts";
+import { wantedNames } from "./names.ts";
+import { beginOrder, findOpenOrder, goesOnAt, goOnNow, listOpenOrders, type Order, type Purpose } from "./orders.ts";
+import { type Plan, planOf } from "./plans.ts";
 import { findObstacles } from "./reach.ts";
-import { latestRenewal } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
-import { createSteps, isHostsOwn, patience } from "./steps.ts";
-import { areSuffixesLoaded, isPublicName, loadSuffixes } from "./suffixes.ts";
-import type { AuthorityChoice, Wishes } from "./wishes.ts";
+import { createSteps } from "./steps.ts";
+import { areSuffixesLoaded, loadSuffixes } from "./suffixes.ts";
+import { certificateName } from "./wildcards.ts";
+import type { Wishes } from "./wishes.ts";
 
 export type Keeper = {
   challenges: Challenges;
@@ -47,21 +40,6 @@ export type Keeper = {
   /** Whether the host leads here: a sentence about each thing that is wrong. */
   findObstacles(host: string): Promise<string[]>;
 };
-
-export type Plan = {
-  /** The name that is ordered: the host's, or its wildcard. */
-  name: string;
-  certificate: Certificate | undefined;
-  /** The order that is under way, or the last one when it failed. */
-  order: Order | undefined;
-  /** When something is done next; undefined where nothing is. */
-  nextAt: number | undefined;
-  /** Why none is ordered for it. */
-  notWanted?: Reason;
-};
-
-/** A host that no certificate is ordered for has one of these reasons. */
-export type Reason = "not running" | "no https" | "no listener" | "no contact" | "no name" | "not public";
 
 /** Orders that are worked on at once. */
 const atOnce = 8;
@@ -98,23 +76,25 @@ export function createKeeper(input: {
       return;
     }
     const now = clock.now();
-    const wanted = new Set(wantedNames(db, wish));
-    for (const order of listOpenOrders(db)) {
-      if (!isWanted(order, wanted, wish)) steps.drop(order);
-      else if (order.goOnAt <= now) work(order.name, order.purpose);
-    }
-    if (now - scannedAt < scanMs && now >= scannedAt) return;
+    const wanted = wantedNames(db, wish);
+    const open = listOpenOrders(db);
+    const isScan = now - scannedAt >= scanMs || now < scannedAt;
+    if (open.length === 0 && !isScan) return;
     const held = listCertificates(db);
     const best = chooserOf(held);
+    for (const order of open) {
+      if (!isWanted(order, wanted, wish) || isOvertaken(order, best, now)) steps.drop(order);
+      else if (goesOnAt(order, now) <= now) work(order.name, order.purpose);
+    }
+    if (!isScan) return;
     for (const name of wanted) {
       if (underWay.size >= atOnce) return;
-      if (isDue(name, best, now)) work(name, "serve");
+      if (isDue(db, { name, best, wish, now })) work(name, "serve");
     }
     scannedAt = now;
     for (const certificate of held) {
       if (underWay.size >= atOnce) return;
-      if (certificate.askWindowAt !== null && certificate.askWindowAt <= now)
-        start(`window ${certificate.id}`, () => askWindow(certificate));
+      if (asksWindow(certificate, { best, wish, now })) start(`window ${certificate.id}`, () => askWindow(certificate));
     }
   };
 
@@ -141,72 +121,25 @@ export function createKeeper(input: {
       const now = clock.now();
       let order = findOpenOrder(db, { name, purpose });
       if (!order) {
-        const best = chooserOf(listCertificates(db));
-        if (purpose === "test" || !isDue(name, best, now)) return;
-        order = await begin({ name, purpose, ...sourceFor(name, best(name)) });
+        const wish = wishes();
+        if (purpose === "test" || !isOn(wish) || !wantedNames(db, wish).has(name)) return;
+        const question = { name, best: chooserOf(listCertificates(db)), wish, now };
+        if (!isDue(db, question)) return;
+        order = await begin({ name, purpose, ...sourceFor(db, question) });
       }
-      if (order.goOnAt > now) return;
+      if (goesOnAt(order, now) > now) return;
       await steps.take(order);
     }
   };
 
-  const begin = async (wish: { name: string; purpose: Purpose; directory: string; replaces: string | undefined }) => {
+  const begin = async (wanted: { name: string; purpose: Purpose; directory: string; replaces?: string }) => {
     const privateKey = await makeKey(wishes().keyKind);
-    const { name, purpose, directory } = wish;
+    const { name, purpose, directory } = wanted;
     // A person asked at the same moment as the timetable.
     const open = findOpenOrder(db, { name, purpose });
     if (open) return open;
     log.info("certificate.order_begun", { name, purpose, directory });
-    return beginOrder(db, { ...wish, privateKey, keys, now: clock.now() });
-  };
-
-  /** The questions that cost little come first: this is asked of every name in every pass. */
-  const isDue = (name: string, best: Chooser, now: number): boolean => {
-    const certificate = best(name);
-    if (certificate && now < renewalOf(certificate)) return false;
-    if (findOpenOrder(db, { name, purpose: "serve" })) return false;
-    const [last] = failuresInARow(db, { name, purpose: "serve" });
-    if (last && now < last.goOnAt) return false;
-    return now >= mayAskAt(db, { name, ...sourceFor(name, certificate), now });
-  };
-
-  const sourceFor = (name: string, certificate: Certificate | undefined) => {
-    const directory = chooseDirectory(name);
-    const replaces = certificate?.directory === directory ? (certificate.renewalId ?? undefined) : undefined;
-    return { directory, replaces };
-  };
-
-  /** The first authority, until it failed several times in a row for reasons of its own; then the other, and so on. */
-  const chooseDirectory = (name: string): string => {
-    const known = wishes().authorities;
-    const failures = failuresInARow(db, { name, purpose: "serve" });
-    const its = failures.filter((order) => !isHostsOwn(order.problem));
-    const tries = its.reduce((sum, order) => sum + order.stumbles + 1, 0);
-    return (known[Math.floor(tries / patience) % known.length] as AuthorityChoice).directory;
-  };
-
-  const planOf = (host: string, best: Chooser): Plan => {
-    const wish = wishes();
-    const name = certificateName(host, wish.wildcards);
-    const certificate = best(name);
-    const now = clock.now();
-    const open = findOpenOrder(db, { name, purpose: "serve" });
-    const [last] = failuresInARow(db, { name, purpose: "serve" });
-    const order = open ?? last;
-    const notWanted = whyNot(host, wish);
-    if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted };
-    const due = Math.max(certificate ? renewalOf(certificate) : now, last?.goOnAt ?? 0);
-    const free = mayAskAt(db, { name, ...sourceFor(name, certificate), now });
-    return { name, certificate, order, nextAt: open ? open.goOnAt : Math.max(due, free) };
-  };
-
-  const whyNot = (host: string, wish: Wishes): Reason | undefined => {
-    if (!isSecureHost(db, host)) return "no https";
-    if (!isDnsName(host)) return "no name";
-    if (wish.isPublic && !isPublicName(host)) return "not public";
-    if (wish.contact === "") return "no contact";
-    if (!wish.runs) return "not running";
-    return wish.listens ? undefined : "no listener";
+    return beginOrder(db, { ...wanted, privateKey, keys, now: clock.now() });
   };
 
   const askWindow = async (certificate: Certificate): Promise<void> => {
@@ -241,24 +174,24 @@ export function createKeeper(input: {
     orderNow: async ({ host, purpose }) => {
       await loadSuffixes();
       const wish = wishes();
+      const now = clock.now();
       const name = certificateName(host, wish.wildcards);
-      const source =
-        purpose === "test"
-          ? { directory: wish.testDirectory, replaces: undefined }
-          : sourceFor(name, chooserOf(listCertificates(db))(name));
+      const question = { name, best: chooserOf(listCertificates(db)), wish, now };
+      const source = purpose === "test" ? { directory: wish.testDirectory } : sourceFor(db, question);
       let open = findOpenOrder(db, { name, purpose });
-      if (open && !isWanted(open, new Set(wantedNames(db, wish)), wish)) {
+      if (open && !isWanted(open, wantedNames(db, wish), wish)) {
         steps.drop(open);
         open = undefined;
       }
-      const order = open ? goOnNow(db, open, { now: clock.now() }) : await begin({ name, purpose, ...source });
+      const order = open ? goOnNow(db, open, { now }) : await begin({ name, purpose, ...source });
       pass();
       return order;
     },
     planFor: async (hosts) => {
       await loadSuffixes();
       const best = chooserOf(listCertificates(db));
-      return hosts.map((host) => planOf(host, best));
+      const wish = wishes();
+      return hosts.map((host) => planOf(db, { host, best, wish, now: clock.now() }));
     },
     findObstacles: (host) => findObstacles({ host, lookup: wishes().lookup, challenges }),
   };
@@ -273,9 +206,4 @@ function isWanted(order: Order, names: Set<string>, wish: Wishes): boolean {
 
 function isOn(wish: Wishes): boolean {
   return wish.runs && wish.listens && wish.contact !== "";
-}
-
-/** One that a person brought is theirs to renew; ours takes over when they are late. */
-function renewalOf(certificate: Certificate): number {
-  return certificate.renewAt ?? latestRenewal(certificate);
 }

@@ -1,5 +1,6 @@
 /** What the DNS says of a host, as an authority would ask it. */
 import { lookup, Resolver } from "node:dns/promises";
+import { isWildcard, withoutWildcard } from "./wildcards.ts";
 
 export type Lookup = {
   /** Every address, or none. @throws Error when the DNS doesn't answer */
@@ -32,13 +33,12 @@ export function createLookup(servers: string[]): Lookup {
       return [...four, ...six];
     },
     allowedIssuers: async (name) => {
-      const isWildcard = name.startsWith("*.");
-      for (let at = isWildcard ? name.slice(2) : name; at.includes("."); at = at.slice(at.indexOf(".") + 1)) {
+      for (let at = withoutWildcard(name); at.includes("."); at = at.slice(at.indexOf(".") + 1)) {
         try {
           const records = await resolver.resolveCaa(at);
           const wild = records.filter((record) => record.issuewild !== undefined).map((record) => record.issuewild);
           const plain = records.filter((record) => record.issue !== undefined).map((record) => record.issue);
-          const speaking = isWildcard && wild.length > 0 ? wild : plain;
+          const speaking = isWildcard(name) && wild.length > 0 ? wild : plain;
           if (records.length > 0 && speaking.length > 0)
             return speaking.map((value) => String(value).split(";")[0]?.trim().toLowerCase() ?? "");
           if (records.length > 0) return undefined;

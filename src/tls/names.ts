@@ -4,20 +4,26 @@ import { eq } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { hosts } from "../schema.ts";
 import { isPublicName } from "./suffixes.ts";
+import { certificateName, isWildcard } from "./wildcards.ts";
 
 /**
  * @param wildcards domains whose direct hosts share one certificate, like example.com for *.example.com
  * @param isPublic the authority is one of the public ones, which certify nothing but names of the public DNS
+ * @param dnsHook without it no authority certifies a wildcard
  */
-export function wantedNames(db: Db | Tx, wish: { wildcards: string[]; isPublic: boolean }): string[] {
+export function wantedNames(
+  db: Db | Tx,
+  wish: { wildcards: string[]; isPublic: boolean; dnsHook: unknown },
+): Set<string> {
   const names = db
     .select()
     .from(hosts)
     .all()
     .filter((host) => host.origin.startsWith("https:") && isDnsName(host.name))
     .filter((host) => !wish.isPublic || isPublicName(host.name))
-    .map((host) => certificateName(host.name, wish.wildcards));
-  return [...new Set(names)];
+    .map((host) => certificateName(host.name, wish.wildcards))
+    .filter((name) => wish.dnsHook !== undefined || !isWildcard(name));
+  return new Set(names);
 }
 
 export function isSecureHost(db: Db | Tx, host: string): boolean {
@@ -25,14 +31,12 @@ export function isSecureHost(db: Db | Tx, host: string): boolean {
   return origins.some(({ origin }) => origin.startsWith("https:"));
 }
 
-/** The name that is ordered for a host. */
-export function certificateName(host: string, wildcards: string[]): string {
-  const parent = host.slice(host.indexOf(".") + 1);
-  return wildcards.includes(parent) ? `*.${parent}` : host;
+export function isAddress(name: string): boolean {
+  return name.startsWith("[") || isIP(name) !== 0;
 }
 
 /** Whether the name has the form of one that an authority certifies at all. */
 export function isDnsName(name: string): boolean {
-  if (name.startsWith("[") || isIP(name) !== 0 || name.length > 253) return false;
+  if (isAddress(name) || name.length > 253) return false;
   return name.split(".").every((label) => /^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(label));
 }

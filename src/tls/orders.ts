@@ -10,7 +10,7 @@ import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
 import { acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
-import { pauseAfter, stumblePause } from "./renewal.ts";
+import { believable, longestPauseMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
 export type Order = typeof acmeOrders.$inferSelect;
@@ -27,7 +27,7 @@ export function beginOrder(
     name: string;
     purpose: Purpose;
     directory: string;
-    replaces: string | undefined;
+    replaces?: string;
     privateKey: string;
     keys: Keys;
     now: number;
@@ -88,6 +88,11 @@ export function keyOf(order: Order, keys: Keys): string {
   return unseal(keys, { column, row: order.id }, order.privateKey);
 }
 
+/** When it is gone on with, or after it another one begun. */
+export function goesOnAt(order: Order, now: number): number {
+  return believable(order.goOnAt, now, order.problem === "limit" ? longestWaitMs : longestPauseMs);
+}
+
 /** Before the authority is asked to open it, because a crash may hide what it answered. */
 export function noteAsked(db: Db, order: Order): void {
   change(db, order, { asked: order.asked + 1 });
@@ -115,8 +120,9 @@ export function waitUntil(db: Db, order: Order, at: number, problem?: Problem): 
   change(db, order, { goOnAt: Math.ceil(at), ...why });
 }
 
-/** A person knows more: what went wrong before is of no account. */
+/** A person knows more: what went wrong before is of no account, but for an authority that wants to be left alone. */
 export function goOnNow(db: Db, order: Order, input: { now: number }): Order {
+  if (order.problem === "rateLimited" && goesOnAt(order, input.now) > input.now) return order;
   change(db, order, { goOnAt: input.now, stumbles: 0, problem: null, detail: null });
   return findOrder(db, order.id);
 }
@@ -236,7 +242,8 @@ function ends(orders: Order[]): number[] {
 }
 
 function fullUntil(times: number[], limit: { most: number; inMs: number }, now: number): number {
-  const within = times.filter((at) => at > now - limit.inMs).toSorted((a, b) => a - b);
+  // A clock may have been a day ahead; what lies further off never was.
+  const within = times.filter((at) => at > now - limit.inMs && at < now + 2 * day).toSorted((a, b) => a - b);
   const oldest = within.at(-limit.most);
   return oldest === undefined ? now : oldest + limit.inMs;
 }

@@ -1,7 +1,51 @@
 /** How it stands with a host's certificate, in words: what a browser meets, what is under way, and what a person can do. */
-import { type CertificateState, stateOf } from "./certificates.ts";
-import type { Plan, Reason } from "./keeper.ts";
-import type { Order } from "./orders.ts";
+import type { Db } from "../db.ts";
+import { type Certificate, type CertificateState, type Chooser, stateOf } from "./certificates.ts";
+import { nextOrderAt } from "./due.ts";
+import { isAddress, isDnsName, isSecureHost } from "./names.ts";
+import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
+import { isPublicName } from "./suffixes.ts";
+import { certificateName, isWildcard, withoutWildcard } from "./wildcards.ts";
+import type { Wishes } from "./wishes.ts";
+
+export type Plan = {
+  /** The name that is ordered: the host's, or its wildcard. */
+  name: string;
+  certificate: Certificate | undefined;
+  /** The order that is under way, or the last one when it failed. */
+  order: Order | undefined;
+  /** When something is done next; undefined where nothing is. */
+  nextAt: number | undefined;
+  /** Why none is ordered for it. */
+  notWanted?: Reason;
+};
+
+/** A host that no certificate is ordered for has one of these reasons. */
+export type Reason =
+  | ("not running" | "no https" | "no listener" | "no contact")
+  | ("an address" | "no name" | "not public" | "no hook");
+
+export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishes; now: number }): Plan {
+  const { host, best, wish, now } = input;
+  const name = certificateName(host, wish.wildcards);
+  const certificate = best(host, now);
+  const open = findOpenOrder(db, { name, purpose: "serve" });
+  const order = open ?? failuresInARow(db, { name, purpose: "serve" })[0];
+  const notWanted = whyNot(db, host, wish);
+  if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted };
+  return { name, certificate, order, nextAt: open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now }) };
+}
+
+function whyNot(db: Db, host: string, wish: Wishes): Reason | undefined {
+  if (!isSecureHost(db, host)) return "no https";
+  if (isAddress(host)) return "an address";
+  if (!isDnsName(host)) return "no name";
+  if (wish.isPublic && !isPublicName(host)) return "not public";
+  if (isWildcard(certificateName(host, wish.wildcards)) && !wish.dnsHook) return "no hook";
+  if (wish.contact === "") return "no contact";
+  if (!wish.runs) return "not running";
+  return wish.listens ? undefined : "no listener";
+}
 
 export type Standing = {
   state: CertificateState | "none";
@@ -36,7 +80,15 @@ const reasons: Record<Reason, [words: string, advice: string]> = {
     "No certificate is ordered, because nobody has agreed to the authority's terms.",
     "Agree to them by giving your address: candor config set acme.contact you@example.com",
   ],
-  "no name": ["Authorities certify host names, and this is an address.", bring],
+  "an address": ["Authorities certify host names, and this is an address.", bring],
+  "no name": [
+    "No authority certifies this name: only letters, digits and hyphens may stand between its dots.",
+    "Give the page another name with candor host add.",
+  ],
+  "no hook": [
+    "It shares a wildcard certificate (acme.wildcards), and for those the authority looks into the DNS.",
+    "Set acme.dns_hook to a program that changes the DNS, or take the domain out of acme.wildcards.",
+  ],
   "not public": [
     "It isn't a name of the public DNS, so no public authority certifies it.",
     `${bring} An authority of your own is set with acme.directory and acme.ca_file.`,
@@ -50,9 +102,14 @@ export function troubleOf(order: Order): string {
   const said = detail ? ` It says: ${sentence(detail)}` : "";
   switch (problem) {
     case "noAddress":
+    case "noAnswer":
     case "caa":
     case "hook":
       return detail ?? "";
+    case "noChallenge":
+      return `${who} offers no way to show that ${order.name} is ours that this server knows. ${detail}`;
+    case "stuck":
+      return `${who} doesn't come to an end with the order.`;
     case "limit":
       return `${who} isn't asked for another certificate of ${order.name} now: so many were ordered lately that its limits could be passed.`;
     case "unwanted":
@@ -83,8 +140,10 @@ function sentence(words: string): string {
 }
 
 function adviceFor(order: Order): string {
-  const host = order.name.replace(/^\*\./, "");
+  const host = withoutWildcard(order.name);
   switch (order.problem) {
+    case "noAnswer":
+      return `Check the name servers of ${host}, and acme.dns_servers or this machine's resolver. It is tried again by itself.`;
     case "noAddress":
       return `Add an A or AAAA record for ${host} with this server's public address.`;
     case "caa":

@@ -26,8 +26,8 @@ export function renewalTime(life: Life, window: Window | undefined, chance: numb
   const length = life.notAfter - life.notBefore;
   if (!window || !isMeant(window, life)) return latest - chance * length * 0.02;
   const drawn = window.start + chance * (window.end - window.start);
-  // However early the window: an authority that asks at once, again and again, would use up its own limits for us.
-  return Math.max(life.notBefore + length / 10, Math.min(drawn, latest));
+  // One that was revoked on its first day goes soon; an authority that always asks at once isn't asked without a pause.
+  return Math.max(life.notBefore + Math.min(length / 10, day), Math.min(drawn, latest));
 }
 
 /** An authority that wants a certificate gone at once names a window in the past; one after the end is a mistake. */
@@ -35,10 +35,22 @@ export function isMeant({ start, end }: Window, { notAfter }: Life): boolean {
   return Number.isFinite(start) && Number.isFinite(end) && start < end && start < notAfter && end - start < 365 * day;
 }
 
-/** How long until the window is asked for again: as the authority says, within an hour and half a day. */
+/** How long until the window is asked for again: as the authority says, within an hour and half a day (RFC 9773, 4.3). */
 export function askAgainAfter(saidMs: number | undefined): number {
   return Math.min(Math.max(saidMs ?? 6 * hour, hour), 12 * hour);
 }
+
+/**
+ * The moment until which something waits, as it stands in a row. One further off than anything ever waits was written by a
+ * clock that ran ahead: that is now.
+ */
+export function believable(at: number, now: number, longestMs: number): number {
+  return at - now > longestMs ? now : at;
+}
+
+/** The longest that a pause lasts, whatever an authority asks for; and a wait for a limit, which may be counted by the week. */
+export const longestPauseMs = day;
+export const longestWaitMs = 8 * day;
 
 /** After the first, second, … failure in a row: a slip is mended soon, and what lasts is tried seldom. */
 const pausesMs = [1, 10, 30, 60, 120].map((minutes) => minutes * minute);
@@ -52,11 +64,11 @@ const pausesMs = [1, 10, 30, 60, 120].map((minutes) => minutes * minute);
  */
 export function pauseAfter(failures: number, saidMs: number | undefined, chance: number): number {
   const own = pausesMs[Math.min(failures, pausesMs.length) - 1] ?? minute;
-  return Math.max(own * (1 + chance / 5), Math.min(saidMs ?? 0, day));
+  return Math.max(own * (1 + chance / 5), Math.min(saidMs ?? 0, longestPauseMs));
 }
 
 /** The same for what passes by itself: an authority that is down, or a name that isn't in the DNS yet. */
 export function stumblePause(stumbles: number, saidMs: number | undefined, chance: number): number {
   const own = Math.min(10_000 * 2 ** (stumbles - 1), hour);
-  return Math.max(own * (1 + chance / 5), Math.min(saidMs ?? 0, day));
+  return Math.max(own * (1 + chance / 5), Math.min(saidMs ?? 0, longestPauseMs));
 }

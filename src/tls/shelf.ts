@@ -3,58 +3,79 @@
  * throw while the name is chosen would end the process. Taken up anew without a restart; connections that stand stay.
  */
 import { createSecureContext, type SecureContext } from "node:tls";
+import { and, inArray, isNull } from "drizzle-orm";
+import type { Clock } from "../clock.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import type { Log } from "../log.ts";
-import { listCertificates, openCertificate } from "./certificates.ts";
+import { hosts } from "../schema.ts";
+import { type Certificate, chooserOf, listCertificates, openCertificate } from "./certificates.ts";
 import { posture } from "./posture.ts";
 
 export type CertificateShelf = {
-  /** By a host's name in lower case. */
+  /** By a host's name in lower case. Names that aren't hosts find nothing, whatever covers them. */
   find(name: string): SecureContext | undefined;
   /** Whether a browser would take what the name is served with. */
   isValid(name: string, now: number): boolean;
-  /** When the name was first served with a certificate of ours. */
+  /** When the name was first served over https here. */
   servedSince(name: string): number | undefined;
-  /** Call after a certificate came or went. */
+  /** Call after a certificate or a host came or went. */
   reload(): void;
+  /** From now on https is listened on. */
+  beginServing(): void;
 };
 
-type Ready = { context: SecureContext; notAfter: number; since: number };
-
-export function createCertificateShelf(input: { db: Db; keys: Keys; log: Log }): CertificateShelf {
-  const { db, keys, log } = input;
-  let exact = new Map<string, Ready>();
-  let wild = new Map<string, Ready>();
+export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock; log: Log }): CertificateShelf {
+  const { db, keys, clock, log } = input;
+  let contexts = new Map<string, SecureContext>();
+  let choose = chooserOf([]);
+  let served = new Map<string, number | null>();
+  let isServing = false;
 
   const reload = () => {
-    const [names, parents] = [new Map<string, Ready>(), new Map<string, Ready>()];
-    // The one that lasts longest comes last, and takes the name.
-    for (const { id, names: covered, notAfter, createdAt } of listCertificates(db).toReversed()) {
+    const ready = new Map<string, SecureContext>();
+    const usable: Certificate[] = [];
+    for (const certificate of listCertificates(db)) {
+      const { id } = certificate;
       try {
         const { chain, key } = openCertificate(db, { id, keys });
-        const context = createSecureContext({ ...posture, cert: chain, key });
-        for (const name of covered) {
-          const [map, at] = name.startsWith("*.") ? [parents, name.slice(2)] : [names, name];
-          map.set(at, { context, notAfter, since: Math.min(createdAt, map.get(at)?.since ?? createdAt) });
-        }
+        ready.set(id, createSecureContext({ ...posture, cert: chain, key }));
+        usable.push(certificate);
       } catch (error) {
         log.error("certificate.unusable", { certificateId: id, error });
       }
     }
-    exact = names;
-    wild = parents;
+    contexts = ready;
+    choose = chooserOf(usable);
+    if (isServing) noteServed();
+    served = new Map(
+      db
+        .select()
+        .from(hosts)
+        .all()
+        .map(({ name, secureSince }) => [name, secureSince]),
+    );
+  };
+  const noteServed = () => {
+    const now = clock.now();
+    const rows = db.select({ name: hosts.name }).from(hosts).where(isNull(hosts.secureSince)).all();
+    const begun = rows.map(({ name }) => name).filter((name) => choose(name, now));
+    if (begun.length > 0)
+      db.update(hosts)
+        .set({ secureSince: now })
+        .where(and(inArray(hosts.name, begun), isNull(hosts.secureSince)))
+        .run();
   };
   reload();
-  /** Whichever lasts longer: one for the name itself, or one for all names of its domain. */
-  const find = (name: string) => {
-    const [own, shared] = [exact.get(name), wild.get(name.slice(name.indexOf(".") + 1))];
-    return own && shared ? (own.notAfter >= shared.notAfter ? own : shared) : (own ?? shared);
-  };
+  const find = (name: string) => (served.has(name) ? choose(name, clock.now()) : undefined);
   return {
-    find: (name) => find(name)?.context,
-    servedSince: (name) => find(name)?.since,
+    find: (name) => contexts.get(find(name)?.id ?? ""),
+    servedSince: (name) => served.get(name) ?? undefined,
     isValid: (name, now) => now < (find(name)?.notAfter ?? 0),
     reload,
+    beginServing: () => {
+      isServing = true;
+      reload();
+    },
   };
 }

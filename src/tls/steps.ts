@@ -37,6 +37,7 @@ import {
   waitUntil,
 } from "./orders.ts";
 import type { CertificateShelf } from "./shelf.ts";
+import { isWildcard, withoutWildcard } from "./wildcards.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Steps = {
@@ -55,11 +56,16 @@ const oldestOrderMs = 20 * 3_600_000;
 export const patience = 3;
 /** What another authority would say as well. */
 const hostsOwn = new Set([
-  ...["unauthorized", "caa", "dns", "connection", "tls", "incorrectResponse", "rejectedIdentifier"],
-  ...["noAddress", "noChallenge"],
+  ...["unauthorized", "dns", "connection", "tls", "incorrectResponse"],
+  ...["noAddress", "noAnswer", "hook"],
 ]);
 /** What the next attempt may well not meet. */
-const passing = new Set(["rateLimited", "serverInternal", "badNonce", "orderNotReady", "noAddress", "hook"]);
+const passing = new Set([
+  ...["rateLimited", "limit", "serverInternal", "badNonce", "orderNotReady"],
+  ...["noAddress", "noAnswer", "hook"],
+]);
+/** Longer than this one authority isn't waited for when there is another. */
+const longestLeaveMs = 3_600_000;
 
 export function isHostsOwn(problem: string | null): boolean {
   return hostsOwn.has(problem ?? "");
@@ -77,14 +83,8 @@ export function createSteps(input: {
   chance: () => number;
 }): Steps {
   const { db, keys, clock, log, shelf, challenges, authorities, wishes, chance } = input;
-  /** Orders whose challenge this process has told the authority to look at, and those of them that it is sure to have heard. */
-  const accepted = new Set<string>();
-  const heard = new Set<string>();
-
-  const forgetTold = (id: string) => {
-    accepted.delete(id);
-    heard.delete(id);
-  };
+  /** Orders whose challenge this process has told the authority to look at, and whether it is sure to have heard. */
+  const told = new Map<string, "said" | "heard">();
 
   const takeStep = async (order: Order): Promise<void> => {
     const opened = await authorities.open(order.directory);
@@ -119,19 +119,35 @@ export function createSteps(input: {
       profile: description.profiles.includes(profile) ? profile : undefined,
       replaces: order.replaces ?? undefined,
     };
-    const view = await authority.openOrder(wish).catch((error: unknown) => {
-      if (!(error instanceof AuthorityProblem) || !isAboutAccount(error)) throw error;
+    try {
+      const view = await authority.openOrder(wish);
+      noteOpened(db, order, { url: view.url, now: clock.now() });
+    } catch (error) {
+      if (!(error instanceof AuthorityProblem)) throw error;
+      // It was replaced already, isn't known any more, was another account's: that keeps nobody from having a new one.
+      if (order.replaces !== null && error.status >= 400 && error.status < 500 && error.status !== 429)
+        return askAnew(db, order, { replaces: null, now });
+      if (!isAboutAccount(error) || (await authority.isAccountOpen())) throw error;
       authorities.replaceAccount(order.directory, opened);
       throw new AuthorityProblem({ type: "accountClosed", detail: error.message }, error.status, error.retryAfter);
-    });
-    noteOpened(db, order, { url: view.url, now: clock.now() });
+    }
   };
 
   /** What the authority would find out as well, at the cost of one of the few failures that it allows. */
   const refuseHopeless = async (order: Order, description: Description): Promise<void> => {
     const { lookup, dnsHook } = wishes();
-    const host = hostOf(order);
-    if (!dnsHook && (await lookup.addresses(host)).length === 0)
+    const host = withoutWildcard(order.name);
+    const addresses = dnsHook
+      ? undefined
+      : await lookup.addresses(host).catch((error: NodeJS.ErrnoException) => {
+          // The authority asks other name servers, which may know it.
+          if (order.stumbles >= patience) return undefined;
+          throw new AuthorityProblem(
+            { type: "noAnswer", detail: `The DNS doesn't answer for ${host} (${error.code}).` },
+            0,
+          );
+        });
+    if (addresses?.length === 0)
       throw new AuthorityProblem({ type: "noAddress", detail: `The DNS knows no address of ${host}.` }, 0);
     const allowed = await lookup.allowedIssuers(order.name);
     const ours = description.caaIdentities.map((identity) => identity.toLowerCase());
@@ -151,19 +167,19 @@ export function createSteps(input: {
     const keyAuthorization = await authority.keyAuthorization(challenge);
     if (order.token !== challenge.token)
       noteChallenge(db, order, { challenge: type, token: challenge.token, keyAuthorization });
-    const isTold = heard.has(order.id);
+    const isTold = told.get(order.id) === "heard";
     await show({ ...order, challenge: type }, { token: challenge.token, keyAuthorization, isTold });
     // Told once; after a restart or a failure once more, because nobody knows whether it was heard.
     if (challenge.status === "pending" && !isTold) {
-      accepted.add(order.id);
+      told.set(order.id, "said");
       await authority.accept(challenge);
-      heard.add(order.id);
+      told.set(order.id, "heard");
     }
     pollLater(order, undefined);
   };
 
   const show = async (order: Order, input: { token: string; keyAuthorization: string; isTold: boolean }) => {
-    const name = hostOf(order);
+    const name = withoutWildcard(order.name);
     const { token, keyAuthorization } = input;
     if (order.challenge === "http-01") challenges.show({ name, token, keyAuthorization });
     if (order.challenge === "tls-alpn-01") await challenges.showInHandshake({ name, keyAuthorization });
@@ -175,13 +191,14 @@ export function createSteps(input: {
       });
   };
 
-  /** Where one kind failed the last time, another is tried; where it worked, the same. */
+  /** Where one kind failed the last time, the next is tried; where it worked, the same. */
   const chooseChallenge = (order: Order, offered: ChallengeType[]): ChallengeType => {
-    if (wishes().dnsHook && offered.includes("dns-01")) return "dns-01";
-    const known = (["http-01", "tls-alpn-01"] as const).filter((type) => offered.includes(type));
+    const kinds: ChallengeType[] = wishes().dnsHook ? ["dns-01", "http-01", "tls-alpn-01"] : ["http-01", "tls-alpn-01"];
+    const known = kinds.filter((type) => offered.includes(type));
     const last = listOrdersOf(db, order).find((other) => other.id !== order.id && other.challenge !== null);
-    const wanted = last?.state === "failed" ? known.find((type) => type !== last.challenge) : last?.challenge;
-    return known.find((type) => type === wanted) ?? known[0] ?? "http-01";
+    const at = last?.challenge ? known.indexOf(last.challenge) : -1;
+    const next = last?.state === "failed" ? (at + 1) % known.length : Math.max(at, 0);
+    return known[next] ?? "http-01";
   };
 
   const takeCertificate = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
@@ -231,11 +248,9 @@ export function createSteps(input: {
     const isGone = order.url !== null && (error.status === 404 || isAboutAccount(error));
     if ((isForgotten || isGone) && order.asked < 3) {
       authorities.forget(order.directory, { account: isForgotten });
-      forgetTold(order.id);
+      takeDown(findOrder(db, order.id));
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
       askAnew(db, order, { replaces: order.replaces, now: now + pollMs });
-    } else if (error.type === "alreadyReplaced" && order.replaces !== null) {
-      askAnew(db, order, { replaces: null, now });
     } else if (passing.has(error.type) || error.status >= 500 || isDoubled(order, error)) {
       stumbleOver(order, problem, saidMs);
     } else {
@@ -245,14 +260,18 @@ export function createSteps(input: {
 
   /** After a crash it is told again what it was told before, and may complain; the next look shows what became of it. */
   const isDoubled = (order: Order, error: AuthorityProblem) =>
-    error.type === "malformed" && accepted.has(order.id) && order.stumbles < patience;
+    error.type === "malformed" && told.has(order.id) && order.stumbles < patience;
 
   const stumbleOver = (order: Order, problem: Problem, saidMs?: number): void => {
     const now = clock.now();
     const hasOther = wishes().authorities.length > 1 && order.purpose === "serve";
     const isTooOld = order.url !== null && now - (order.openedAt ?? now) > oldestOrderMs;
-    // An authority that is down keeps nobody from asking the other.
-    if (isTooOld || (hasOther && order.stumbles + 1 >= patience && !isHostsOwn(problem.type))) {
+    const isOften = order.stumbles + 1 >= patience;
+    // An authority that is down, or wants to be left alone for long, keeps nobody from asking the other.
+    const mayLeave = hasOther && !isHostsOwn(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
+    // Nor does a program that can't change this host's DNS keep the authority from looking elsewhere.
+    const hasOtherWay = problem.type === "hook" && isOften && !isWildcard(order.name);
+    if (isTooOld || mayLeave || hasOtherWay) {
       fail(order, problem, undefined);
       return;
     }
@@ -279,8 +298,8 @@ export function createSteps(input: {
 
   /** @param order as it was before it ended, when it still said what it shows */
   const takeDown = (order: Order): void => {
-    forgetTold(order.id);
-    challenges.takeDown({ name: hostOf(order), token: order.token });
+    told.delete(order.id);
+    challenges.takeDown({ name: withoutWildcard(order.name), token: order.token });
     if (order.challenge !== "dns-01" || order.keyAuthorization === null) return;
     wishes()
       .dnsHook?.("cleanup", recordOf(order), order.keyAuthorization)
@@ -320,12 +339,8 @@ function refused(problem: Problem | undefined): AuthorityProblem {
   return new AuthorityProblem(problem ?? { type: "unauthorized", detail: "It doesn't say why." }, 0);
 }
 
-function hostOf(order: Order): string {
-  return order.name.replace(/^\*\./, "");
-}
-
 function recordOf(order: Order): string {
-  return `_acme-challenge.${hostOf(order)}`;
+  return `_acme-challenge.${withoutWildcard(order.name)}`;
 }
 
 function iso(at: number): string {

@@ -2,6 +2,8 @@
  * The public suffix list: which names are below a suffix that the whole internet knows, and which domain somebody
  * registered. It is large, and needed only where certificates are ordered, so it is loaded when it is first wanted.
  */
+import { withoutWildcard } from "./wildcards.ts";
+
 let list: typeof import("tldts") | undefined;
 
 export async function loadSuffixes(): Promise<void> {
@@ -20,7 +22,7 @@ export function isPublicName(name: string): boolean {
 
 /** The domain that authorities count a name by; suffixes of private registries count as registries. */
 export function registeredDomain(name: string): string {
-  return loaded().getDomain(name.replace(/^\*\./, ""), { allowPrivateDomains: true }) ?? name;
+  return loaded().getDomain(withoutWildcard(name), { allowPrivateDomains: true }) ?? name;
 }
 
 function loaded(): typeof import("tldts") {

@@ -65,7 +65,9 @@ export function readWishes(config: Config, runs: boolean): Wishes {
     profile: config.text("acme.profile"),
     wildcards: list(config.text("acme.wildcards")),
     dnsHook: hook === "" ? undefined : (deed, record, value) => runHook(hook, [deed, record, value]),
-    lookup: createLookup(list(config.text("acme.dns_servers"))),
+    get lookup() {
+      return createLookup(list(config.text("acme.dns_servers")));
+    },
   };
 }
 

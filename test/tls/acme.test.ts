@@ -308,7 +308,7 @@ test("an authority that has closed our account is asked with a new one", { skip 
   const pebble = await startPebble(t);
   const proxy = await startFaultProxy(t, pebble);
   const closed = problem(403, "unauthorized", {}, 'Account is not valid, has status "deactivated".');
-  proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? closed : undefined);
+  proxy.instead = ({ path }) => (/^\/(order-plz|my-account)/.test(path) ? closed : undefined);
   const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
   await house.until(() => house.orders(host)[0]?.state === "failed");
   const [row]: any[] = await house.operate("GET", "/hosts");
@@ -332,6 +332,7 @@ test("a closed account is replaced once, however many hosts wait for it, and wha
   // The first host's order stands when the account is closed; the others haven't begun.
   proxy.instead = ({ path, payload }) => {
     if (path.startsWith("/my-order")) return "cut";
+    if (path.startsWith("/my-account")) return closed;
     const first = payload?.identifiers?.[0].value === "status.example.com";
     return path.startsWith("/order-plz") && (!first || isClosed) ? closed : undefined;
   };

@@ -163,7 +163,7 @@ for (const { what, given, field, words } of refused) {
   });
 }
 
-test("of two certificates for a host the list says which is served, and the same one twice is one", async () => {
+test("of two certificates for a host the one that came last is served, and the same one twice is one", async () => {
   const { certificate, key } = await authority.issue(["status.example.com"]);
   const { certificate: short, key: shortKey } = await authority.issue(["status.example.com"], { days: [-1, 20] });
   const long = { chain: certificate + authority.intermediate, key, authority: authority.root };
@@ -176,8 +176,8 @@ test("of two certificates for a host the list says which is served, and the same
   const list = (await house.operate("GET", "/v1/certificates")).json();
   const told = list.map((row: any) => [row.id, row.hosts, row.serves]);
   assert.deepEqual(told, [
-    [first.json().id, ["status.example.com"], ["status.example.com"]],
-    [second.json().id, ["status.example.com"], []],
+    [second.json().id, ["status.example.com"], ["status.example.com"]],
+    [first.json().id, ["status.example.com"], []],
   ]);
   const deeds = (await house.operate("GET", "/v1/audit")).json();
   assert.equal(deeds.filter((deed: any) => deed.action === "certificate.import").length, 2);

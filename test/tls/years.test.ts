@@ -4,10 +4,7 @@
  * SEEDS sets how many.
  */
 import assert from "node:assert/strict";
-import { createPrivateKey, createPublicKey, generateKeyPairSync, webcrypto } from "node:crypto";
-import "reflect-metadata";
 import { test } from "node:test";
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { addHost, createPage } from "../../src/pages/pages.ts";
 import { openHouse } from "../../src/server.ts";
 import {
@@ -17,11 +14,12 @@ import {
   type ChallengeView,
   type OrderView,
 } from "../../src/tls/authority.ts";
-import { forgetExpired, listCertificates } from "../../src/tls/certificates.ts";
+import { forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
 import { forgetOldOrders, listOpenOrders } from "../../src/tls/orders.ts";
 import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "../support/house.ts";
+import { issue } from "../support/issuing.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -42,28 +40,6 @@ function seeded(seed: number): Chance {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-const crypto = webcrypto as unknown as Crypto;
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-const issuer = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "der" });
-const signingKey = crypto.subtle.importKey("pkcs8", new Uint8Array(issuer), algorithm, false, ["sign"]);
-
-async function issue(input: { privateKey: string; serial: number; from: number; to: number }): Promise<string> {
-  const spki = createPublicKey(createPrivateKey(input.privateKey)).export({ type: "spki", format: "der" });
-  const publicKey = await crypto.subtle.importKey("spki", new Uint8Array(spki), algorithm, true, ["verify"]);
-  const leaf = await X509CertificateGenerator.create({
-    serialNumber: input.serial.toString(16).padStart(16, "0"),
-    subject: "",
-    issuer: "CN=Simulated",
-    notBefore: new Date(input.from),
-    notAfter: new Date(input.to),
-    publicKey,
-    signingKey: await signingKey,
-    signingAlgorithm: algorithm,
-    extensions: [new SubjectAlternativeNameExtension([{ type: "dns", value: host }])],
-  });
-  return leaf.toString("pem");
 }
 
 type Outage = { from: number; to: number; kind: "silent" | "busy" | "limited" };
@@ -117,6 +93,7 @@ function simulate(input: { lifeMs: number; chance: Chance; truth: () => number }
       return "account";
     },
     changeContact: async () => answer(),
+    isAccountOpen: async () => true,
     openOrder: async ({ replaces }) => {
       answer();
       if (replaces !== undefined && replaced.has(replaces))
@@ -155,7 +132,7 @@ function simulate(input: { lifeMs: number; chance: Chance; truth: () => number }
       const order = find(url);
       const [from, to] = [truth() - hour, truth() - hour + lifeMs];
       serial += 1;
-      order.pem = await issue({ privateKey, serial, from, to });
+      order.pem = await issue({ privateKey, name: host, serial, from, to });
       order.status = "processing";
       order.finalizedAt = truth();
       life.issued.push({ from, to, at: truth() });
@@ -217,7 +194,13 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
       keys: house.keys,
       clock,
       log: house.log,
-      shelf: { find: () => undefined, isValid: () => true, servedSince: () => undefined, reload: () => {} },
+      shelf: {
+        find: () => undefined,
+        isValid: () => true,
+        servedSince: () => undefined,
+        reload: () => {},
+        beginServing: () => {},
+      },
       wishes: () => wishes,
       reach: async ({ directory }) => (directory === "https://two.test/" && second ? second : first).authority,
       chance,
@@ -235,7 +218,7 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
         if (left <= 0 && isOwed(best.notAfter, lifeMs, lives))
           assert.fail(`seed ${seed}: an expired certificate is served at ${new Date(truth).toISOString()}`);
       }
-      if (chance() < 0.02) forgetExpired(house.db, { now: clock.now() });
+      if (chance() < 0.02) forgetUnused(house.db, { now: clock.now() });
       if (chance() < 0.02) forgetOldOrders(house.db, { now: clock.now() });
       keeper.scanSoon();
       if (chance() < 0.02) keeper = open(); // It was killed, and started again.

@@ -1,0 +1,1 @@
+ALTER TABLE `hosts` ADD `secure_since` integer;

@@ -1,0 +1,77 @@
+/** What is due for a name, and of which authority it is asked. */
+import type { Db } from "../db.ts";
+import type { Certificate, Chooser } from "./certificates.ts";
+import { failuresInARow, findOpenOrder, goesOnAt, mayAskAt, type Order } from "./orders.ts";
+import { believable, latestRenewal, longestPauseMs } from "./renewal.ts";
+import { isHostsOwn, patience } from "./steps.ts";
+import type { AuthorityChoice, Wishes } from "./wishes.ts";
+
+type Question = { name: string; best: Chooser; wish: Wishes; now: number };
+
+/** The questions that cost little come first: this is asked of every name in every pass. */
+export function isDue(db: Db, { name, best, wish, now }: Question): boolean {
+  const certificate = best(name, now);
+  if (certificate && now < renewalOf(certificate)) return false;
+  if (findOpenOrder(db, { name, purpose: "serve" })) return false;
+  const [last] = failuresInARow(db, { name, purpose: "serve" });
+  if (last && now < goesOnAt(last, now)) return false;
+  return now >= mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now });
+}
+
+/** When the next order begins, as far as can be told. */
+export function nextOrderAt(db: Db, { name, best, wish, now }: Question): number {
+  const certificate = best(name, now);
+  const [last] = failuresInARow(db, { name, purpose: "serve" });
+  const due = Math.max(certificate ? renewalOf(certificate) : now, last ? goesOnAt(last, now) : 0);
+  return Math.max(due, mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now }));
+}
+
+/** A certificate that came after the order was begun, a person's own perhaps, makes it needless. */
+export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
+  const certificate = best(order.name, now);
+  if (order.purpose === "test" || !certificate || now >= renewalOf(certificate)) return false;
+  return certificate.createdAt > order.createdAt;
+}
+
+export function sourceFor(db: Db, { name, best, wish, now }: Question): { directory: string; replaces?: string } {
+  const certificate = best(name, now);
+  const directory = chooseDirectory(db, { name, certificate, wish, now });
+  return certificate?.directory === directory && certificate.renewalId
+    ? { directory, replaces: certificate.renewalId }
+    : { directory };
+}
+
+/**
+ * The first authority, until it failed several times in a row for reasons of its own; then the other, and so on. When it
+ * gets late any reason counts: what keeps one authority from seeing the host may not keep the other.
+ */
+function chooseDirectory(
+  db: Db,
+  input: { name: string; certificate: Certificate | undefined; wish: Wishes; now: number },
+): string {
+  const { name, certificate, wish, now } = input;
+  const isLate = !certificate || now > (renewalOf(certificate) + certificate.notAfter) / 2;
+  const failures = failuresInARow(db, { name, purpose: "serve" });
+  const counted = failures.filter((order) => isLate || !isHostsOwn(order.problem));
+  // One that wants to be left alone isn't asked three times.
+  const tries = counted.map((order) => (order.problem === "rateLimited" ? patience : order.stumbles + 1));
+  const sum = tries.reduce((all, more) => all + more, 0);
+  const { authorities } = wish;
+  return (authorities[Math.floor(sum / patience) % authorities.length] as AuthorityChoice).directory;
+}
+
+/**
+ * The authority is asked for the window of what is served, and of nothing that was replaced or has expired (RFC 9773, 4.3);
+ * an authority that isn't chosen any more is asked nothing.
+ */
+export function asksWindow(certificate: Certificate, input: { best: Chooser; wish: Wishes; now: number }): boolean {
+  const { id, names, directory, notAfter, askWindowAt } = certificate;
+  const { best, wish, now } = input;
+  if (askWindowAt === null || believable(askWindowAt, now, longestPauseMs) > now || notAfter <= now) return false;
+  return best(names[0] ?? "", now)?.id === id && wish.authorities.some((known) => known.directory === directory);
+}
+
+/** One that a person brought is theirs to renew; ours takes over when they are late. */
+function renewalOf(certificate: Certificate): number {
+  return certificate.renewAt ?? latestRenewal(certificate);
+}

@@ -1,0 +1,401 @@
+/** The keeper of certificates with an authority that does as it is told, and a clock that is set: what takes days in life. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import { addHost, createPage, removeHost } from "../../src/pages/pages.ts";
+import type { ChallengeType } from "../../src/schema.ts";
+import { openHouse } from "../../src/server.ts";
+import { type Authority, AuthorityProblem, AuthorityUnreachable, type OrderView } from "../../src/tls/authority.ts";
+import { chooserOf, forgetUnused, insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
+import { createChallenges } from "../../src/tls/challenges.ts";
+import { createKeeper } from "../../src/tls/keeper.ts";
+import { listOrdersOf } from "../../src/tls/orders.ts";
+import { standingOf } from "../../src/tls/plans.ts";
+import { findObstacles } from "../../src/tls/reach.ts";
+import type { Wishes } from "../../src/tls/wishes.ts";
+import { testKeys } from "../support/house.ts";
+import { issue } from "../support/issuing.ts";
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const host = "status.example.com";
+const one = { directory: "https://one.test/", binding: undefined };
+const two = { directory: "https://two.test/", binding: undefined };
+const by = { kind: "system" } as const;
+
+type Deed = "describe" | "register" | "changeContact" | "isAccountOpen" | "openOrder" | "viewOrder" | "renewalWindow";
+type Asked = { deed: Deed; directory: string; at: number; name?: string; replaces?: string | undefined };
+
+/** A house, its keeper, and authorities that answer at once unless `refuse` throws. */
+function makeWorld(wanted: Partial<Wishes> = {}) {
+  let now = Date.parse("2027-01-01T00:00:00Z");
+  const clock = { now: () => now };
+  const house = openHouse({ data: undefined, keys: testKeys(), environment: {}, clock, write: () => {} });
+  const page = createPage(house.db, { name: "Acme", timeZone: "UTC", now, by });
+  addHost(house.db, { pageId: page.id, host, now, by });
+  const asked: Asked[] = [];
+  const orders = new Map<string, OrderView & { name: string; pem?: string }>();
+  let serial = 4096;
+  const world = {
+    lifeMs: 45 * day,
+    window: { start: Number.NaN, end: Number.NaN },
+    /** The kind of challenge that is to be met; undefined: the authority knows the name already. */
+    challenge: undefined as ChallengeType | undefined,
+    refuse: (_asked: Asked, _key: string): unknown => undefined,
+  };
+  const reach = async ({ directory, privateKey: key }: { directory: string; privateKey: string }) => {
+    const hear = async (deed: Deed, more: Partial<Asked> = {}) => {
+      const one: Asked = { deed, directory, at: now, ...more };
+      asked.push(one);
+      await world.refuse(one, key);
+    };
+    const find = (url: string) => orders.get(url) as OrderView & { name: string; pem?: string };
+    const authority: Authority = {
+      describe: async () => {
+        await hear("describe");
+        return { termsUrl: undefined, caaIdentities: [], profiles: [], needsBinding: false, tellsWindows: true };
+      },
+      register: async () => {
+        await hear("register");
+        return `${directory}account`;
+      },
+      changeContact: () => hear("changeContact"),
+      isAccountOpen: async () => {
+        try {
+          await hear("isAccountOpen");
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      openOrder: async ({ name, replaces }) => {
+        await hear("openOrder", { name, replaces });
+        const url = `order ${orders.size}`;
+        const blank = { certificate: undefined, error: undefined, retryAfter: undefined };
+        const status = world.challenge ? "pending" : "ready";
+        orders.set(url, { url, status, authorizations: [url], finalize: url, name, ...blank });
+        return find(url);
+      },
+      viewOrder: async (url) => {
+        await hear("viewOrder");
+        return { ...find(url), certificate: find(url).status === "valid" ? url : undefined };
+      },
+      viewAuthorization: async (url) => ({
+        status: find(url).status === "pending" ? "pending" : "valid",
+        name: find(url).name,
+        challenges: (world.challenge ? [world.challenge] : []).map((type) => ({
+          ...{ type, url, token: `token of ${url}`, status: "pending", error: undefined },
+        })),
+      }),
+      keyAuthorization: async ({ token }) => `${token}.thumb`,
+      accept: async ({ url }) => {
+        find(url).status = "ready";
+      },
+      finalize: async ({ url }, { name, privateKey }) => {
+        const from = now - hour;
+        serial += 1;
+        find(url).pem = await issue({ privateKey, name, serial, from, to: from + world.lifeMs });
+        find(url).status = "valid";
+      },
+      download: async ({ url }) => find(url).pem ?? "",
+      renewalWindow: async () => {
+        await hear("renewalWindow");
+        return { ...world.window, retryAfter: undefined };
+      },
+    };
+    return authority;
+  };
+  const wishes: Wishes = {
+    ...{ runs: true, listens: true, authorities: [one], testDirectory: "", caFiles: [], isPublic: false },
+    ...{ contact: "o@example.com", keyKind: "ecdsa", profile: "", wildcards: [], dnsHook: undefined },
+    lookup: { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => undefined },
+    ...wanted,
+  };
+  const keeper = createKeeper({
+    ...{ db: house.db, keys: house.keys, clock, log: house.log, shelf: house.certificates, reach },
+    wishes: () => wishes,
+    chance: () => 0.5,
+  });
+  const served = () => chooserOf(listCertificates(house.db))(host, now);
+  return {
+    ...{ world, wishes, house, page, keeper, asked, served },
+    now: () => now,
+    setClock: (to: number) => {
+      now = to;
+    },
+    opened: (name = host) => asked.filter((known) => known.deed === "openOrder" && known.name === name),
+    /** As the timetable does it, seldom enough to be quick. */
+    live: async (ms: number, stepMs = hour) => {
+      for (const end = now + ms; now < end; now += stepMs) {
+        keeper.wake();
+        await keeper.idle();
+        keeper.scanSoon();
+      }
+    },
+    bring: async (from: number, to: number) => {
+      const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
+      serial += 1;
+      const pem = await issue({ privateKey, name: host, serial, from, to });
+      const path = [new X509Certificate(pem)];
+      return insertCertificate(house.db, { path, names: [host], privateKey, keys: house.keys, now });
+    },
+    standing: async () => {
+      const [plan] = await keeper.planFor([host]);
+      assert.ok(plan);
+      return standingOf(plan, now);
+    },
+  };
+}
+
+const problem = (type: string, status: number, retryAfter?: string) =>
+  new AuthorityProblem({ type, detail: "It said so." }, status, retryAfter);
+const always = (deed: Deed, error: () => Error, directory?: string) => (asked: Asked) => {
+  if (asked.deed === deed && (directory === undefined || asked.directory === directory)) throw error();
+};
+
+test("a new certificate is served also when it ends before the one whose place it takes", async () => {
+  const late = makeWorld();
+  await late.bring(late.now() - 260 * day, late.now() + 105 * day);
+  await late.live(20 * day);
+  assert.equal(late.opened().length, 1, "one order took over from the one that a person forgot to renew");
+  assert.equal(late.served()?.directory, one.directory);
+
+  const revoked = makeWorld();
+  revoked.world.lifeMs = 90 * day;
+  await revoked.live(20 * day);
+  const before = revoked.served()?.id;
+  revoked.world.lifeMs = 45 * day;
+  revoked.world.window = { start: revoked.now() - 2 * day, end: revoked.now() - day };
+  await revoked.live(8 * hour);
+  revoked.world.window = { start: Number.NaN, end: Number.NaN };
+  await revoked.live(14 * day);
+  assert.notEqual(revoked.served()?.id, before);
+  assert.equal(revoked.opened().length, 2);
+});
+
+test("a certificate that the authority wants gone on its first day goes within a day", async () => {
+  const { world, live, opened, now } = makeWorld();
+  world.window = { start: now(), end: now() + hour };
+  world.lifeMs = 90 * day;
+  await live(1.2 * day);
+  assert.equal(opened().length, 2);
+});
+
+for (const [words, type, status] of [
+  ["a certificate that it doesn't know", "malformed", 404],
+  ["a certificate for other names", "malformed", 400],
+  ["another account's certificate", "unauthorized", 403],
+  ["a certificate that was replaced before", "alreadyReplaced", 409],
+] as const) {
+  test(`an authority that won't replace ${words} is asked without naming it, and keeps its account`, async () => {
+    const { world, live, opened, asked } = makeWorld();
+    await live(day);
+    world.refuse = ({ replaces }) => {
+      if (replaces !== undefined) throw problem(type, status);
+    };
+    await live(31 * day);
+    assert.deepEqual(
+      opened().map(({ replaces }) => replaces !== undefined),
+      [false, true, false],
+    );
+    assert.equal(asked.filter(({ deed }) => deed === "register").length, 1);
+  });
+}
+
+test("a contact address that the authority refuses keeps nobody from renewing, and is told again", async () => {
+  const { world, wishes, live, opened, asked } = makeWorld();
+  await live(day);
+  wishes.contact = "o@typo.invalid";
+  world.refuse = always("changeContact", () => problem("invalidContact", 400));
+  await live(40 * day);
+  assert.equal(opened().length, 2);
+  assert.ok(asked.filter(({ deed }) => deed === "changeContact").length >= 2);
+});
+
+test("a closed account is found out also when its address was changed at the same time", async () => {
+  const { world, wishes, live, served, now, asked } = makeWorld();
+  let closed = "";
+  world.refuse = (_asked, key) => {
+    closed = key;
+  };
+  await live(day);
+  wishes.contact = "new@example.com";
+  world.refuse = ({ deed }, key) => {
+    if (key === closed && ["changeContact", "isAccountOpen", "openOrder"].includes(deed))
+      throw problem("unauthorized", 403);
+  };
+  await live(40 * day);
+  assert.equal(asked.filter(({ deed }) => deed === "register").length, 2);
+  assert.ok((served()?.createdAt ?? 0) > now() - 30 * day);
+});
+
+test("an authority that refuses one name keeps the account that it still takes", async () => {
+  const { world, live, asked } = makeWorld();
+  world.refuse = always("openOrder", () => problem("unauthorized", 403));
+  await live(2 * day, 10 * minute);
+  assert.equal(asked.filter(({ deed }) => deed === "register").length, 1);
+});
+
+test("the authority is asked for the window of what is served alone, and one that isn't chosen any more for nothing", async () => {
+  const { wishes, live, asked, house } = makeWorld();
+  await live(80 * day);
+  assert.ok(listCertificates(house.db).length >= 2);
+  asked.length = 0;
+  await live(2 * day);
+  const windows = asked.filter(({ deed }) => deed === "renewalWindow").length;
+  assert.ok(windows >= 4 && windows <= 10, `${windows} in two days`);
+  wishes.authorities = [two];
+  wishes.contact = "secret@example.com";
+  asked.length = 0;
+  await live(2 * day);
+  assert.deepEqual(
+    asked.filter(({ directory }) => directory === one.directory),
+    [],
+  );
+});
+
+test("a clock that ran two years ahead for an hour stops nothing, and costs no certificate", async () => {
+  const { world, live, now, setClock, opened, served } = makeWorld();
+  const right = now();
+  setClock(right + 730 * day);
+  world.refuse = always("describe", () => new AuthorityUnreachable("certificate has expired"));
+  await live(hour, 10 * minute);
+  setClock(right + hour);
+  world.refuse = () => undefined;
+  await live(day);
+  assert.equal(opened().length, 1);
+  assert.ok(served());
+
+  const held = makeWorld();
+  await held.live(day);
+  forgetUnused(held.house.db, { now: held.now() + 365 * day });
+  assert.ok(held.served(), "what a host is served with stays, whatever the clock says");
+  await held.live(100 * day);
+  forgetUnused(held.house.db, { now: held.now() });
+  assert.ok(listCertificates(held.house.db).length <= 2, "what was replaced long ago goes, with its key");
+});
+
+test("looking whether a host leads here takes no challenge down that is under way", async () => {
+  const { house } = makeWorld();
+  const challenges = createChallenges(house.db);
+  await challenges.showInHandshake({ name: host, keyAuthorization: "token.thumb" });
+  const lookup = { addresses: async () => ["127.0.0.1"], allowedIssuers: async () => undefined };
+  await findObstacles({ host, lookup, challenges, port: 1 });
+  assert.ok(challenges.contextFor(host));
+  challenges.takeDown({ name: host, token: "token" });
+  assert.equal(challenges.contextFor(host), undefined);
+});
+
+test("a host that is removed while the authority is asked for it isn't ordered again", async () => {
+  const { world, house, page, keeper, opened, now } = makeWorld();
+  const name = "two.example.com";
+  addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  world.refuse = async ({ deed, name: given }) => {
+    if (deed !== "openOrder" || given !== name) return;
+    removeHost(house.db, { pageId: page.id, host: name, now: now(), by });
+    keeper.wake();
+  };
+  keeper.wake();
+  await keeper.idle();
+  assert.equal(opened(name).length, 1);
+});
+
+test("an order that fails gives way to a certificate that a person brings", async () => {
+  const { world, live, bring, house, now, standing } = makeWorld();
+  world.refuse = always("openOrder", () => problem("serverInternal", 500));
+  await live(hour, minute);
+  assert.match((await standing()).words, /out of order/);
+  await bring(now() - hour, now() + 90 * day);
+  await live(minute, minute);
+  assert.equal(listOrdersOf(house.db, { name: host, purpose: "serve" })[0]?.problem, "unwanted");
+  assert.deepEqual(await standing().then(({ state, words }) => ({ state, words })), { state: "valid", words: "" });
+});
+
+test("a DNS that doesn't answer is told of as that, and after a while the authority is asked all the same", async () => {
+  const { live, opened, standing } = makeWorld({
+    lookup: {
+      addresses: async () => {
+        throw Object.assign(new Error("queryA ESERVFAIL"), { code: "ESERVFAIL" });
+      },
+      allowedIssuers: async () => undefined,
+    },
+  });
+  await live(10_000, 5_000);
+  const { words, advice } = await standing();
+  assert.equal(words, `The DNS doesn't answer for ${host} (ESERVFAIL).`);
+  assert.match(advice, /name servers/);
+  await live(hour, minute);
+  assert.equal(opened().length, 1);
+});
+
+test("who asks again within the time that an authority wants to be left alone doesn't reach it", async () => {
+  const { world, live, keeper, opened } = makeWorld();
+  world.refuse = always("openOrder", () => problem("rateLimited", 429, "7200"));
+  await live(minute, minute);
+  for (let times = 0; times < 3; times++) {
+    await keeper.orderNow({ host, purpose: "serve" });
+    await keeper.idle();
+  }
+  assert.equal(opened().length, 1);
+});
+
+test("an authority that wants to be left alone for a day keeps nobody from the other", async () => {
+  const { world, live, opened, now } = makeWorld({ authorities: [one, two] });
+  world.refuse = always("openOrder", () => problem("rateLimited", 429, "86400"), one.directory);
+  const begun = now();
+  await live(hour, minute);
+  const [first, second] = opened();
+  assert.deepEqual([first?.directory, second?.directory], [one.directory, two.directory]);
+  assert.ok((second?.at ?? 0) - begun < 10 * minute);
+});
+
+for (const type of ["connection", "caa"]) {
+  test(`where the first authority refuses a host for ${type}, the other is asked before it is too late`, async () => {
+    const { world, live, served, now } = makeWorld({ authorities: [one, two] });
+    await live(day);
+    world.refuse = always("openOrder", () => problem(type, 400), one.directory);
+    await live(44 * day);
+    assert.equal(served()?.directory, two.directory);
+    assert.ok((served()?.notAfter ?? 0) > now());
+  });
+}
+
+test("a record that was put into the DNS is taken out when the order is asked for anew", async () => {
+  const deeds: string[] = [];
+  const { world, live } = makeWorld({ dnsHook: async (deed, _record, value) => void deeds.push(`${deed} ${value}`) });
+  world.challenge = "dns-01";
+  let forgets = true;
+  world.refuse = ({ deed }) => {
+    if (deed !== "viewOrder" || !forgets || deeds.length === 0) return;
+    forgets = false;
+    throw problem("malformed", 404);
+  };
+  await live(minute, 2_000);
+  const values = ["token of order 0.thumb", "token of order 1.thumb"];
+  assert.deepEqual(deeds.toSorted(), values.flatMap((value) => [`cleanup ${value}`, `present ${value}`]).toSorted());
+});
+
+test("a program that can't change a host's DNS doesn't keep the authority from finding it elsewhere", async () => {
+  const { world, live, served, house } = makeWorld({
+    dnsHook: async (deed) => {
+      if (deed === "present") throw new Error("hook present ended with an error: not my zone");
+    },
+  });
+  world.challenge = "dns-01";
+  const offered = ["dns-01", "http-01"] as const;
+  world.refuse = ({ deed }) => {
+    const failed = listOrdersOf(house.db, { name: host, purpose: "serve" }).some(({ state }) => state === "failed");
+    if (deed === "viewOrder") world.challenge = offered[failed ? 1 : 0];
+  };
+  await live(hour, minute);
+  assert.ok(served());
+});
+
+test("a wildcard without a program that changes the DNS isn't ordered, and says what it wants", async () => {
+  const { live, asked, standing } = makeWorld({ wildcards: ["example.com"] });
+  await live(hour, minute);
+  assert.deepEqual(asked, []);
+  assert.match((await standing()).advice, /Set acme\.dns_hook/);
+});

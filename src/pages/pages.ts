@@ -6,6 +6,7 @@ import { and, asc, eq } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
+import { isAddress, isDnsName, isWildcard } from "../host-names.ts";
 import { newId } from "../ids.ts";
 import { hosts, pages } from "../schema.ts";
 import { requireText } from "../text.ts";
@@ -85,7 +86,12 @@ export function addHost(tx: Db | Tx, input: { pageId: string; host: string; now:
   const name = hostName(origin);
   const known = tx.select().from(hosts).where(eq(hosts.name, name)).get();
   if (known && (known.pageId !== input.pageId || known.origin === origin.origin)) {
-    throw new UserError("conflict", `${name} already leads to a page here.`, { field: "host" });
+    const way =
+      known.pageId === input.pageId
+        ? "Nothing is to be done; candor host show says how it stands with it."
+        : "Remove it there first: candor host remove, with --page.";
+    const whose = known.pageId === input.pageId ? "this page" : "another page";
+    throw new UserError("conflict", `${name} leads to ${whose} already. ${way}`, { field: "host" });
   }
   if (known) {
     recordDeed(tx, input.by, input.now, { pageId: input.pageId, action: "host.change", subject: name });
@@ -154,6 +160,15 @@ export function requireOrigin(text: string): URL {
     url.pathname === "/" && url.search === "" && url.hash === "" && url.username === "" && url.password === "";
   if (!["http:", "https:"].includes(url.protocol) || !bare || url.hostname === "") {
     throw new UserError("invalid", advice, { field: "host" });
+  }
+  const name = hostName(url);
+  if (isWildcard(name)) {
+    const way = "One certificate for all hosts of a domain is had with: candor config set acme.wildcards DOMAIN";
+    throw new UserError("invalid", `Add each host by its own name. ${way}`, { field: "host" });
+  }
+  if (!isAddress(name) && !isDnsName(name)) {
+    const rule = "Between the dots of a host name stand letters, digits and hyphens";
+    throw new UserError("invalid", `${rule}, which ${name} doesn't keep to. ${advice}`, { field: "host" });
   }
   return url;
 }

@@ -3,6 +3,7 @@ import { readBody } from "../api-body.ts";
 import { needText, takePart, takeText } from "../api-fields.ts";
 import { recordDeed } from "../audit/audit.ts";
 import type { Deps } from "../deps.ts";
+import { covers } from "../host-names.ts";
 import type { Ctx, Route } from "../http.ts";
 import { listHosts } from "../pages/pages.ts";
 import { iso } from "../statuspage/shapes.ts";
@@ -16,7 +17,6 @@ import {
   removeCertificate,
   stateOf,
 } from "./certificates.ts";
-import { covers } from "./wildcards.ts";
 
 export function certificateApi(deps: Deps): Route[] {
   const { db, keys, clock, certificates } = deps;

@@ -11,10 +11,10 @@ import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
+import { wildcardOver } from "../host-names.ts";
 import { newId } from "../ids.ts";
 import { certificates, hosts } from "../schema.ts";
 import { latestRenewal } from "./renewal.ts";
-import { wildcardOver } from "./wildcards.ts";
 
 export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain">;
 

@@ -7,6 +7,7 @@ import { randomInt } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
+import { certificateName } from "../host-names.ts";
 import type { Log } from "../log.ts";
 import { makeKey } from "./accounts.ts";
 import { createAuthorities, type Reach } from "./authorities.ts";
@@ -22,7 +23,6 @@ import { findObstacles } from "./reach.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createSteps } from "./steps.ts";
 import { areSuffixesLoaded, loadSuffixes } from "./suffixes.ts";
-import { certificateName } from "./wildcards.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Keeper = {

@@ -1,6 +1,6 @@
 /** What the DNS says of a host, as an authority would ask it. */
 import { lookup, Resolver } from "node:dns/promises";
-import { isWildcard, withoutWildcard } from "./wildcards.ts";
+import { isWildcard, withoutWildcard } from "../host-names.ts";
 
 export type Lookup = {
   /** Every address, or none. @throws Error when the DNS doesn't answer */

@@ -1,10 +1,9 @@
 /** Which names a certificate is wanted for: the https hosts of the table, each alone or under a wildcard. */
-import { isIP } from "node:net";
 import { eq } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
+import { certificateName, isDnsName, isWildcard } from "../host-names.ts";
 import { hosts } from "../schema.ts";
 import { isPublicName } from "./suffixes.ts";
-import { certificateName, isWildcard } from "./wildcards.ts";
 
 /**
  * @param wildcards domains whose direct hosts share one certificate, like example.com for *.example.com
@@ -29,14 +28,4 @@ export function wantedNames(
 export function isSecureHost(db: Db | Tx, host: string): boolean {
   const origins = db.select().from(hosts).where(eq(hosts.name, host)).all();
   return origins.some(({ origin }) => origin.startsWith("https:"));
-}
-
-export function isAddress(name: string): boolean {
-  return name.startsWith("[") || isIP(name) !== 0;
-}
-
-/** Whether the name has the form of one that an authority certifies at all. */
-export function isDnsName(name: string): boolean {
-  if (isAddress(name) || name.length > 253) return false;
-  return name.split(".").every((label) => /^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(label));
 }

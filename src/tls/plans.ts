@@ -1,11 +1,11 @@
 /** How it stands with a host's certificate, in words: what a browser meets, what is under way, and what a person can do. */
 import type { Db } from "../db.ts";
+import { certificateName, isAddress, isWildcard, withoutWildcard } from "../host-names.ts";
 import { type Certificate, type CertificateState, type Chooser, stateOf } from "./certificates.ts";
 import { nextOrderAt } from "./due.ts";
-import { isAddress, isDnsName, isSecureHost } from "./names.ts";
+import { isSecureHost } from "./names.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
 import { isPublicName } from "./suffixes.ts";
-import { certificateName, isWildcard, withoutWildcard } from "./wildcards.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Plan = {
@@ -23,7 +23,7 @@ export type Plan = {
 /** A host that no certificate is ordered for has one of these reasons. */
 export type Reason =
   | ("not running" | "no https" | "no listener" | "no contact")
-  | ("an address" | "no name" | "not public" | "no hook");
+  | ("an address" | "not public" | "no hook");
 
 export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishes; now: number }): Plan {
   const { host, best, wish, now } = input;
@@ -39,7 +39,6 @@ export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishe
 function whyNot(db: Db, host: string, wish: Wishes): Reason | undefined {
   if (!isSecureHost(db, host)) return "no https";
   if (isAddress(host)) return "an address";
-  if (!isDnsName(host)) return "no name";
   if (wish.isPublic && !isPublicName(host)) return "not public";
   if (isWildcard(certificateName(host, wish.wildcards)) && !wish.dnsHook) return "no hook";
   if (wish.contact === "") return "no contact";
@@ -81,10 +80,6 @@ const reasons: Record<Reason, [words: string, advice: string]> = {
     "Agree to them by giving your address: candor config set acme.contact you@example.com",
   ],
   "an address": ["Authorities certify host names, and this is an address.", bring],
-  "no name": [
-    "No authority certifies this name: only letters, digits and hyphens may stand between its dots.",
-    "Give the page another name with candor host add.",
-  ],
   "no hook": [
     "It shares a wildcard certificate (acme.wildcards), and for those the authority looks into the DNS.",
     "Set acme.dns_hook to a program that changes the DNS, or take the domain out of acme.wildcards.",

@@ -5,6 +5,7 @@
 import type { Clock } from "../clock.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
+import { isWildcard, withoutWildcard } from "../host-names.ts";
 import type { Log } from "../log.ts";
 import type { ChallengeType } from "../schema.ts";
 import type { Authorities, OpenAuthority } from "./authorities.ts";
@@ -37,7 +38,6 @@ import {
   waitUntil,
 } from "./orders.ts";
 import type { CertificateShelf } from "./shelf.ts";
-import { isWildcard, withoutWildcard } from "./wildcards.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Steps = {

@@ -2,7 +2,7 @@
  * The public suffix list: which names are below a suffix that the whole internet knows, and which domain somebody
  * registered. It is large, and needed only where certificates are ordered, so it is loaded when it is first wanted.
  */
-import { withoutWildcard } from "./wildcards.ts";
+import { withoutWildcard } from "../host-names.ts";
 
 let list: typeof import("tldts") | undefined;
 

@@ -270,7 +270,9 @@ test("a host that is added with another port changes to it, also when it is the 
     list.map((host: any) => host.origin),
     ["http://127.0.0.1:9999"],
   );
-  await refuses(run, ["host", "add", "http://127.0.0.1:9999"], /already leads to a page here/);
+  await refuses(run, ["host", "add", "http://127.0.0.1:9999"], /leads to this page already\. .*candor host show/);
+  await refuses(run, ["host", "add", "*.example.com"], /own name\. .*acme\.wildcards/);
+  await refuses(run, ["host", "add", "my_page.example.com"], /letters, digits and hyphens/);
 });
 
 test("help explains a command at any depth, names the nearest of what isn't one, and runs nothing", async (t) => {

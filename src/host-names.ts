@@ -1,4 +1,5 @@
-/** Wildcards: one certificate for all hosts directly below a domain (RFC 9525, 6.3). */
+/** What hosts are called, and the wildcards that stand for all directly below a domain (RFC 9525, 6.3). */
+import { isIP } from "node:net";
 
 export function isWildcard(name: string): boolean {
   return name.startsWith("*.");
@@ -27,4 +28,14 @@ export function covers(name: string, host: string): boolean {
 export function certificateName(host: string, domains: string[]): string {
   const wildcard = wildcardOver(host);
   return domains.includes(withoutWildcard(wildcard)) ? wildcard : host;
+}
+
+export function isAddress(name: string): boolean {
+  return name.startsWith("[") || isIP(name) !== 0;
+}
+
+/** Whether the name has the form of one that an authority certifies at all. */
+export function isDnsName(name: string): boolean {
+  if (isAddress(name) || name.length > 253) return false;
+  return name.split(".").every((label) => /^(?!-)[a-z0-9-]{1,63}(?<!-)$/.test(label));
 }

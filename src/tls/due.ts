@@ -3,7 +3,7 @@ import type { Db } from "../db.ts";
 import type { Certificate, Chooser } from "./certificates.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, mayAskAt, type Order } from "./orders.ts";
 import { believable, latestRenewal, longestPauseMs } from "./renewal.ts";
-import { isHostsOwn, patience } from "./steps.ts";
+import { patience } from "./steps.ts";
 import type { AuthorityChoice, Wishes } from "./wishes.ts";
 
 type Question = { name: string; best: Chooser; wish: Wishes; now: number };
@@ -34,30 +34,27 @@ export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
 }
 
 export function sourceFor(db: Db, { name, best, wish, now }: Question): { directory: string; replaces?: string } {
+  const directory = chooseDirectory(db, name, wish);
   const certificate = best(name, now);
-  const directory = chooseDirectory(db, { name, certificate, wish, now });
   return certificate?.directory === directory && certificate.renewalId
     ? { directory, replaces: certificate.renewalId }
     : { directory };
 }
 
 /**
- * The first authority, until it failed several times in a row for reasons of its own; then the other, and so on. When it
- * gets late any reason counts: what keeps one authority from seeing the host may not keep the other.
+ * The first authority, until it failed several times in a row; from then on they take turns. For any reason, because what
+ * keeps one from finding the host may not keep the other.
  */
-function chooseDirectory(
-  db: Db,
-  input: { name: string; certificate: Certificate | undefined; wish: Wishes; now: number },
-): string {
-  const { name, certificate, wish, now } = input;
-  const isLate = !certificate || now > (renewalOf(certificate) + certificate.notAfter) / 2;
-  const failures = failuresInARow(db, { name, purpose: "serve" });
-  const counted = failures.filter((order) => isLate || !isHostsOwn(order.problem));
-  // One that wants to be left alone isn't asked three times.
-  const tries = counted.map((order) => (order.problem === "rateLimited" ? patience : order.stumbles + 1));
-  const sum = tries.reduce((all, more) => all + more, 0);
-  const { authorities } = wish;
-  return (authorities[Math.floor(sum / patience) % authorities.length] as AuthorityChoice).directory;
+function chooseDirectory(db: Db, name: string, { authorities }: Wishes): string {
+  let tries = 0;
+  let turn = 0;
+  for (const { problem, stumbles } of failuresInARow(db, { name, purpose: "serve" }).toReversed()) {
+    if (tries >= patience) turn += 1;
+    // One that wants to be left alone isn't asked three times.
+    else tries += problem === "rateLimited" ? patience : stumbles + 1;
+  }
+  const from = tries >= patience ? 1 : 0;
+  return (authorities[(from + turn) % authorities.length] as AuthorityChoice).directory;
 }
 
 /**

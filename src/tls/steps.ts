@@ -52,24 +52,14 @@ const pollMs = 500;
 const longestPollMs = 3_600_000;
 /** An open order that an authority neither ends nor forgets. */
 const oldestOrderMs = 20 * 3_600_000;
-/** Failures in a row that aren't the host's after which the other authority is asked. */
+/** Failures in a row after which another authority, or another way, is tried. */
 export const patience = 3;
-/** What another authority would say as well. */
-const hostsOwn = new Set([
-  ...["unauthorized", "dns", "connection", "tls", "incorrectResponse"],
-  ...["noAddress", "noAnswer", "hook"],
-]);
+/** What keeps us from asking any authority at all. */
+const ourOwn = new Set(["noAddress", "noAnswer", "hook"]);
 /** What the next attempt may well not meet. */
-const passing = new Set([
-  ...["rateLimited", "limit", "serverInternal", "badNonce", "orderNotReady"],
-  ...["noAddress", "noAnswer", "hook"],
-]);
+const passing = new Set([...["rateLimited", "limit", "serverInternal", "badNonce", "orderNotReady"], ...ourOwn]);
 /** Longer than this one authority isn't waited for when there is another. */
 const longestLeaveMs = 3_600_000;
-
-export function isHostsOwn(problem: string | null): boolean {
-  return hostsOwn.has(problem ?? "");
-}
 
 export function createSteps(input: {
   db: Db;
@@ -268,7 +258,7 @@ export function createSteps(input: {
     const isTooOld = order.url !== null && now - (order.openedAt ?? now) > oldestOrderMs;
     const isOften = order.stumbles + 1 >= patience;
     // An authority that is down, or wants to be left alone for long, keeps nobody from asking the other.
-    const mayLeave = hasOther && !isHostsOwn(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
+    const mayLeave = hasOther && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
     // Nor does a program that can't change this host's DNS keep the authority from looking elsewhere.
     const hasOtherWay = problem.type === "hook" && isOften && !isWildcard(order.name);
     if (isTooOld || mayLeave || hasOtherWay) {

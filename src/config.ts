@@ -122,7 +122,8 @@ const definitions = {
   "acme.second_directory": {
     kind: "text",
     default: "",
-    meaning: "The directory of a second authority, asked when the first one fails three times in a row. Empty: none.",
+    meaning:
+      "The directory of a second authority, asked when the first one has failed three times in a row; then they take turns. Setting it agrees to its terms. Empty: none.",
     check: (value) => (value === "" ? undefined : checkDirectory(value)),
   },
   "acme.second_eab_kid": {

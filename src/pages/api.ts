@@ -102,10 +102,10 @@ export function pageApi(deps: Deps): Route[] {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
     return c.json({ ...(await shapeOf(host)), obstacles: await obstaclesOf(host) });
   };
-  /** Only a server that is up can be reached; null where nobody has to come in from outside. */
+  /** Only a server that is up can be reached; null where nobody has to come in from outside, now or later. */
   const obstaclesOf = async (host: Host): Promise<string[] | null> => {
     const { notWanted } = await planOf(host);
-    return notWanted ? null : keeper.findObstacles(host.name);
+    return notWanted && notWanted !== "no contact" ? null : keeper.findObstacles(host.name);
   };
   const listOrders = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });

@@ -37,8 +37,8 @@ export function createAuthorities(input: {
   reach: Reach | undefined;
 }): Authorities {
   const { db, keys, clock, log, wishes, reach = openAuthority } = input;
-  const opened = new Map<string, { opening: Promise<OpenAuthority>; at: number }>();
-
+  /** By directory. `as`: the wishes with which it was opened. */
+  const opened = new Map<string, { opening: Promise<OpenAuthority>; at: number; as: string }>();
   const replaced = new WeakSet<OpenAuthority>();
 
   const register = async (directory: string): Promise<OpenAuthority> => {
@@ -81,12 +81,14 @@ export function createAuthorities(input: {
   return {
     open: (directory) => {
       const { contact, caFiles, authorities } = wishes();
-      const as = JSON.stringify([directory, contact, caFiles, authorities]);
-      const known = opened.get(as);
-      if (known && Math.abs(clock.now() - known.at) < freshMs) return known.opening;
+      const as = JSON.stringify([contact, caFiles, authorities]);
+      const known = opened.get(directory);
+      if (known?.as === as && Math.abs(clock.now() - known.at) < freshMs) return known.opening;
       const opening = register(directory);
-      opened.set(as, { opening, at: clock.now() });
-      opening.catch(() => opened.delete(as));
+      opened.set(directory, { opening, at: clock.now(), as });
+      opening.catch(() => {
+        if (opened.get(directory)?.opening === opening) opened.delete(directory);
+      });
       return opening;
     },
     forget: (directory, { account }) => {

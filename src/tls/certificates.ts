@@ -185,8 +185,13 @@ export function stateOf(certificate: Certificate, now: number): CertificateState
   return now > latestRenewal(certificate) ? "expiring" : "valid";
 }
 
+/** The certificates in a PEM file, whatever stands between them. */
+export function splitChain(pem: string): string[] {
+  return pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+}
+
 function readCertificates(pem: string, field: "chain" | "authority"): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const blocks = splitChain(pem);
   if (blocks.length === 0) {
     throw new UserError(
       "invalid",

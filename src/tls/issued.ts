@@ -8,7 +8,7 @@ import { eq } from "drizzle-orm";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { certificates } from "../schema.ts";
-import { insertCertificate, isIssuedBy, namesOf } from "./certificates.ts";
+import { insertCertificate, isIssuedBy, namesOf, splitChain } from "./certificates.ts";
 import { askAgainAfter, isMeant, renewalTime, type Window } from "./renewal.ts";
 
 export type Issued = { chain: X509Certificate[]; name: string; renewalId: string | undefined };
@@ -24,7 +24,7 @@ export async function readIssued(input: {
   now: number;
 }): Promise<Issued> {
   const { name, now } = input;
-  const blocks = input.pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const blocks = splitChain(input.pem);
   if (blocks.length === 0 || blocks.length > 10) throw new Error("It holds no certificate chain.");
   const chain = blocks.map((block) => new X509Certificate(block));
   const own = chain[0] as X509Certificate;

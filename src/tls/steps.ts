@@ -148,7 +148,7 @@ export function createSteps(input: {
 
   const answerChallenge = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
     const authorization = await authority.viewAuthorization(view.authorizations[0] ?? "");
-    if (authorization.status === "invalid") throw refused(problemOf(authorization.challenges));
+    if (authorization.status === "invalid") throw refused(problemAmong(authorization.challenges));
     if (authorization.status !== "pending") return pollLater(order, undefined);
     const offered = authorization.challenges.map(({ type }) => type);
     const type = order.challenge ?? chooseChallenge(order, offered);
@@ -318,10 +318,10 @@ function isAboutAccount(error: AuthorityProblem): boolean {
 }
 
 async function problemBelow(authority: Authority, view: OrderView): Promise<Problem | undefined> {
-  return problemOf((await authority.viewAuthorization(view.authorizations[0] ?? "")).challenges);
+  return problemAmong((await authority.viewAuthorization(view.authorizations[0] ?? "")).challenges);
 }
 
-function problemOf(challenges: ChallengeView[]): Problem | undefined {
+function problemAmong(challenges: ChallengeView[]): Problem | undefined {
   return challenges.find((challenge) => challenge.error)?.error;
 }
 

@@ -7,8 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
+import { createApp } from "../../src/app.ts";
 import { foundHouse, prepareKeys } from "../../src/founding.ts";
-import { addHost } from "../../src/pages/pages.ts";
+import { addHost, listPages } from "../../src/pages/pages.ts";
 import { openHouse, startServer } from "../../src/server.ts";
 import { importCertificate } from "../../src/tls/certificates.ts";
 import { type Authority, createAuthority } from "../support/authority.ts";
@@ -19,7 +20,7 @@ before(async () => {
   authority = await createAuthority();
 });
 
-async function serve(t: TestContext, clock = { now: () => Date.now() }) {
+async function serve(t: TestContext, clock = { now: () => Date.now() }, before: { imported?: string[] } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
   const now = Date.now();
@@ -32,6 +33,11 @@ async function serve(t: TestContext, clock = { now: () => Date.now() }) {
   const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
   for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
     addHost(founded.db, { pageId, host, now: now + 1, by }); // Links begin with the oldest.
+  if (before.imported) {
+    const { certificate, key } = await authority.issue(before.imported);
+    const chain = certificate + authority.intermediate;
+    importCertificate(founded.db, { chain, key, authority: authority.root, keys: founded.keys, now });
+  }
   await founded.close();
   const server = await startServer({
     ...place,
@@ -89,6 +95,8 @@ async function serve(t: TestContext, clock = { now: () => Date.now() }) {
   return { ...server, port, bring, handshake, ask };
 }
 
+const day = 86_400_000;
+
 const codeOf = (attempt: Promise<unknown>) =>
   attempt.then(
     () => "no error",
@@ -116,6 +124,29 @@ test("a stranger's name, or none, gets the alert that says so and no certificate
   assert.equal(await codeOf(handshake("bare.example.net")), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME");
   assert.equal(await codeOf(handshake(undefined)), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME");
   assert.equal((await ask("status.example.com")).status, 200);
+});
+
+test("a host that is removed is a stranger from then on, whatever certificate would cover it", async (t) => {
+  const { bring, handshake, deps } = await serve(t);
+  await bring(["*.example.com"]);
+  await handshake("other.example.com");
+  const app = createApp(deps);
+  const [page] = listPages(deps.db);
+  const path = `http://candor/v1/pages/${page?.id}/hosts/other.example.com`;
+  const operator = { peer: "operator", operator: true } as const;
+  assert.equal((await app.fetch(new Request(path, { method: "DELETE" }), operator)).status, 200);
+  assert.equal(await codeOf(handshake("other.example.com")), "ERR_SSL_TLSV1_UNRECOGNIZED_NAME");
+  await handshake("status.example.com");
+});
+
+test("browsers aren't bound to https by a certificate that was imported days before https was listened on", async (t) => {
+  let ahead = 3 * day;
+  const clock = { now: () => Date.now() + ahead };
+  const { ask, deps } = await serve(t, clock, { imported: ["status.example.com"] });
+  assert.equal((await ask("status.example.com")).headers["strict-transport-security"], undefined);
+  ahead += day + 1;
+  deps.press.pressAll();
+  assert.match(String((await ask("status.example.com")).headers["strict-transport-security"]), /^max-age=31536000/);
 });
 
 test("a connection made for one host isn't used for another", async (t) => {

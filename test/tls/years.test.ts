@@ -27,7 +27,7 @@ const day = 24 * hour;
 const begin = Date.parse("2027-01-01T00:00:00Z");
 const end = begin + 730 * day;
 const host = "status.example.com";
-const seeds = Number(process.env.SEEDS ?? (process.env.CI ? 20 : 2));
+const seeds = Number(process.env.SEEDS ?? (process.env.CI ? 10 : 2));
 const first = Number(process.env.FIRST ?? 1);
 
 type Chance = () => number;

@@ -3,7 +3,7 @@ import type { Db } from "../db.ts";
 import type { Certificate, Chooser } from "./certificates.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, mayAskAt, type Order } from "./orders.ts";
 import { believable, latestRenewal, longestPauseMs } from "./renewal.ts";
-import { patience } from "./steps.ts";
+import { patience } from "./verdicts.ts";
 import type { AuthorityChoice, Wishes } from "./wishes.ts";
 
 type Question = { name: string; best: Chooser; wish: Wishes; now: number };

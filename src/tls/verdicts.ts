@@ -1,0 +1,109 @@
+/** What a step that failed means for its order: gone on with later, asked anew, or at its end. */
+import type { Clock } from "../clock.ts";
+import type { Db } from "../db.ts";
+import { isWildcard } from "../host-names.ts";
+import type { Log } from "../log.ts";
+import type { Authorities } from "./authorities.ts";
+import { AuthorityProblem, AuthorityUnreachable, type Problem, waitSaid } from "./authority.ts";
+import { askAnew, failOrder, findOrder, type Order, stumble } from "./orders.ts";
+import type { Showing } from "./showing.ts";
+import type { Wishes } from "./wishes.ts";
+
+/** An open order that an authority neither ends nor forgets. */
+export const oldestOrderMs = 20 * 3_600_000;
+/** Failures in a row after which another authority, or another way, is tried. */
+export const patience = 3;
+/** What keeps us from asking any authority at all. */
+const ourOwn = new Set(["noAddress", "noAnswer", "hook"]);
+/** What the next attempt may well not meet. */
+const passing = new Set([...["rateLimited", "limit", "serverInternal", "badNonce", "orderNotReady"], ...ourOwn]);
+/** Longer than this one authority isn't waited for when there is another. */
+const longestLeaveMs = 3_600_000;
+/** Before an authority that has forgotten something is asked anew. */
+const breathMs = 500;
+
+/** @returns what judges a failed step. What comes of it stands in the order's row. */
+export function createVerdicts(input: {
+  db: Db;
+  clock: Clock;
+  log: Log;
+  authorities: Authorities;
+  showing: Showing;
+  wishes: () => Wishes;
+  chance: () => number;
+}): (order: Order, error: unknown) => void {
+  const { db, clock, log, authorities, showing, wishes, chance } = input;
+
+  const judge = (order: Order, error: unknown): void => {
+    const now = clock.now();
+    if (!(error instanceof AuthorityProblem)) {
+      if (!(error instanceof AuthorityUnreachable)) log.error("certificate.step_failed", { name: order.name, error });
+      stumbleOver(order, { type: "unreachable", detail: error instanceof Error ? error.message : String(error) });
+      return;
+    }
+    const saidMs = waitSaid(error.retryAfter, now);
+    const problem = { type: error.type, detail: error.message };
+    const isForgotten = error.type === "accountDoesNotExist";
+    // What an account that was closed had ordered isn't ours any more, as if it had never been (RFC 8555, 7.3.6).
+    const isGone = order.url !== null && (error.status === 404 || isAboutAccount(error));
+    if ((isForgotten || isGone) && order.asked < 3) {
+      authorities.forget(order.directory, { account: isForgotten });
+      showing.takeDown(findOrder(db, order.id));
+      log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
+      askAnew(db, order, { replaces: order.replaces, now: now + breathMs });
+    } else if (passing.has(error.type) || error.status >= 500 || isDoubled(order, error)) {
+      stumbleOver(order, problem, saidMs);
+    } else {
+      fail(order, problem, saidMs);
+    }
+  };
+
+  /** After a crash it is told again what it was told before, and may complain; the next look shows what became of it. */
+  const isDoubled = (order: Order, error: AuthorityProblem) =>
+    error.type === "malformed" && showing.told.has(order.id) && order.stumbles < patience;
+
+  const stumbleOver = (order: Order, problem: Problem, saidMs?: number): void => {
+    const now = clock.now();
+    const hasOther = wishes().authorities.length > 1 && order.purpose === "serve";
+    const isTooOld = order.url !== null && now - (order.openedAt ?? now) > oldestOrderMs;
+    const isOften = order.stumbles + 1 >= patience;
+    // An authority that is down, or wants to be left alone for long, keeps nobody from asking the other.
+    const mayLeave = hasOther && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
+    // Nor does a program that can't change this host's DNS keep the authority from looking elsewhere.
+    const hasOtherWay = problem.type === "hook" && isOften && !isWildcard(order.name);
+    if (isTooOld || mayLeave || hasOtherWay) {
+      fail(order, problem, undefined);
+      return;
+    }
+    const goOnAt = stumble(db, order, { ...problem, saidMs, now, chance: chance() });
+    log.warn("certificate.order_waits", {
+      name: order.name,
+      problem: problem.type,
+      detail: problem.detail,
+      goOnAt: iso(goOnAt),
+    });
+  };
+
+  const fail = (order: Order, problem: Problem, saidMs: number | undefined): void => {
+    const ended = findOrder(db, order.id);
+    const goOnAt = failOrder(db, order, { ...problem, saidMs, now: clock.now(), chance: chance() });
+    showing.takeDown(ended);
+    log.warn("certificate.order_failed", {
+      name: order.name,
+      problem: problem.type,
+      detail: problem.detail,
+      goOnAt: iso(goOnAt),
+    });
+  };
+
+  return judge;
+}
+
+/** Said of a question; of a host it is said without one, in its challenge. */
+export function isAboutAccount(error: AuthorityProblem): boolean {
+  return error.type === "unauthorized" && error.status > 0;
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}

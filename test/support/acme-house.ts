@@ -19,6 +19,8 @@ export type AcmeHouse = RunningServer & {
   /** Resolves when it is so; fails after half a minute. */
   until(what: () => boolean): Promise<void>;
   skipAhead(ms: number): void;
+  /** What it has logged. */
+  lines: string[];
   /** The newest first. */
   orders(): Order[];
   certificates(): Certificate[];
@@ -65,6 +67,7 @@ export async function serveByAcme(
   const { db } = server.deps;
   return {
     ...server,
+    lines,
     until: async (what) => {
       for (let tries = 0; !what(); tries++) {
         assert.ok(tries < 600, `It didn't come to it: ${lines.slice(-10).join("")}`);

@@ -17,7 +17,16 @@ import { type Challenges, createChallenges } from "./challenges.ts";
 import { asksWindow, isDue, isOvertaken, sourceFor } from "./due.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
 import { wantedNames } from "./names.ts";
-import { beginOrder, findOpenOrder, goesOnAt, goOnNow, listOpenOrders, type Order, type Purpose } from "./orders.ts";
+import {
+  beginOrder,
+  bringForward,
+  findOpenOrder,
+  goesOnAt,
+  goOnNow,
+  listOpenOrders,
+  type Order,
+  type Purpose,
+} from "./orders.ts";
 import { type Plan, planOf } from "./plans.ts";
 import { findObstacles } from "./reach.ts";
 import type { CertificateShelf } from "./shelf.ts";
@@ -45,6 +54,8 @@ export type Keeper = {
 const atOnce = 8;
 /** Open orders are looked at in every pass, all names not so often. */
 const scanMs = 2_000;
+/** Clocks are set right by seconds all the time. */
+const clockSlackMs = 60_000;
 /** A stop waits for a step that is being taken, but not for an authority that hangs. */
 const stopMs = 2_000;
 
@@ -67,6 +78,7 @@ export function createKeeper(input: {
   const underWay = new Map<string, Promise<void>>();
   let stopped = false;
   let scannedAt = Number.NEGATIVE_INFINITY;
+  let seenAt = clock.now();
 
   const pass = (): void => {
     const wish = wishes();
@@ -76,6 +88,8 @@ export function createKeeper(input: {
       return;
     }
     const now = clock.now();
+    if (now < seenAt - clockSlackMs) bringForward(db, { now, byMs: seenAt - now });
+    seenAt = now;
     const wanted = wantedNames(db, wish);
     const open = listOpenOrders(db);
     const isScan = now - scannedAt >= scanMs || now < scannedAt;

@@ -3,14 +3,14 @@
  * after a crash is written before the authority is asked. Ended ones are kept for two weeks: they are what the limits of
  * an authority are counted from, and what a person is told of the failures.
  */
-import { and, asc, desc, eq, gt, isNull, lt, ne, or, sum } from "drizzle-orm";
+import { and, asc, desc, eq, gt, isNull, lt, ne, or, sql, sum } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
 import { acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
-import { believable, longestPauseMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
+import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
 export type Order = typeof acmeOrders.$inferSelect;
@@ -90,7 +90,16 @@ export function keyOf(order: Order, keys: Keys): string {
 
 /** When it is gone on with, or after it another one begun. */
 export function goesOnAt(order: Order, now: number): number {
-  return believable(order.goOnAt, now, order.problem === "limit" ? longestWaitMs : longestPauseMs);
+  const longestMs = order.problem === null ? longestPollMs : order.problem === "limit" ? longestWaitMs : longestPauseMs;
+  return believable(order.goOnAt, now, longestMs);
+}
+
+/** The clock was set back: what waits goes on after the time that it was to wait, not when the clock comes there again. */
+export function bringForward(db: Db, input: { now: number; byMs: number }): void {
+  db.update(acmeOrders)
+    .set({ goOnAt: sql`${acmeOrders.goOnAt} - ${input.byMs}` })
+    .where(gt(acmeOrders.goOnAt, input.now))
+    .run();
 }
 
 /** Before the authority is asked to open it, because a crash may hide what it answered. */

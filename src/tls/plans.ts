@@ -2,7 +2,7 @@
 import type { Db } from "../db.ts";
 import { certificateName, isAddress, isWildcard, withoutWildcard } from "../host-names.ts";
 import { type Certificate, type CertificateState, type Chooser, stateOf } from "./certificates.ts";
-import { nextOrderAt } from "./due.ts";
+import { isOvertaken, nextOrderAt } from "./due.ts";
 import { isSecureHost } from "./names.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
 import { isPublicName } from "./suffixes.ts";
@@ -30,7 +30,8 @@ export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishe
   const name = certificateName(host, wish.wildcards);
   const certificate = best(host, now);
   const open = findOpenOrder(db, { name, purpose: "serve" });
-  const order = open ?? failuresInARow(db, { name, purpose: "serve" })[0];
+  const last = open ?? failuresInARow(db, { name, purpose: "serve" })[0];
+  const order = last && isOvertaken(last, best, now) ? undefined : last;
   const notWanted = whyNot(db, host, wish);
   if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted };
   return { name, certificate, order, nextAt: open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now }) };

@@ -48,6 +48,8 @@ export function believable(at: number, now: number, longestMs: number): number {
   return at - now > longestMs ? now : at;
 }
 
+/** Between two looks at an order that an authority works on, whatever it asks for. */
+export const longestPollMs = hour;
 /** The longest that a pause lasts, whatever an authority asks for; and a wait for a limit, which may be counted by the week. */
 export const longestPauseMs = day;
 export const longestWaitMs = 8 * day;

@@ -32,6 +32,7 @@ import {
   type Order,
   waitUntil,
 } from "./orders.ts";
+import { longestPollMs } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createShowing } from "./showing.ts";
 import { createVerdicts, isAboutAccount, oldestOrderMs, patience } from "./verdicts.ts";
@@ -46,7 +47,6 @@ export type Steps = {
 
 /** Between two looks at an order that the authority works on. */
 const pollMs = 500;
-const longestPollMs = 3_600_000;
 export function createSteps(input: {
   db: Db;
   keys: Keys;
@@ -143,6 +143,8 @@ export function createSteps(input: {
     const keyAuthorization = await authority.keyAuthorization(challenge);
     if (order.token !== challenge.token)
       noteChallenge(db, order, { challenge: way, token: challenge.token, keyAuthorization });
+    // It looked, and may look again when it is told to (RFC 8555, 8.2): a new order tries another way as well.
+    if (challenge.error && showing.told.get(order.id) === "heard") throw refused(challenge.error);
     const { token } = challenge;
     await showing.show(order, { way, token, keyAuthorization });
     // Told once; after a restart or a failure once more, because nobody knows whether it was heard.

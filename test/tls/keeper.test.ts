@@ -277,6 +277,18 @@ test("a clock that ran two years ahead for an hour stops nothing, and costs no c
   assert.ok(listCertificates(held.house.db).length <= 2, "what was replaced long ago goes, with its key");
 });
 
+test("what waits goes on after its time when the clock is set back by a day", async () => {
+  const { world, live, now, setClock, opened, served } = makeWorld();
+  world.refuse = always("openOrder", () => problem("serverInternal", 500));
+  await live(minute, 10_000);
+  setClock(now() - day);
+  world.refuse = () => undefined;
+  const asked = opened().length;
+  await live(10 * minute, minute);
+  assert.equal(opened().length, asked + 1);
+  assert.ok(served());
+});
+
 test("looking whether a host leads here takes no challenge down that is under way", async () => {
   const { house } = makeWorld();
   const challenges = createChallenges(house.db);
@@ -300,6 +312,15 @@ test("a host that is removed while the authority is asked for it isn't ordered a
   keeper.wake();
   await keeper.idle();
   assert.equal(opened(name).length, 1);
+});
+
+test("what failed before a person brought a certificate is told of no more", async () => {
+  const { world, live, bring, now, standing } = makeWorld();
+  world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400));
+  await live(hour, minute);
+  assert.match((await standing()).words, /refused the order/);
+  await bring(now() - hour, now() + 90 * day);
+  assert.deepEqual(await standing().then(({ words, advice }) => ({ words, advice })), { words: "", advice: "" });
 });
 
 test("an order that fails gives way to a certificate that a person brings", async () => {

@@ -16,7 +16,7 @@ import {
 } from "../../src/tls/authority.ts";
 import { chooserOf, forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
-import { forgetOldOrders, listOpenOrders } from "../../src/tls/orders.ts";
+import { forgetOldOrders, goesOnAt, listOpenOrders } from "../../src/tls/orders.ts";
 import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "../support/house.ts";
 import { issue } from "../support/issuing.ts";
@@ -232,7 +232,7 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
     while (truth < end) {
       keeper.wake();
       await keeper.idle();
-      const best = chooserOf(listCertificates(house.db))(host, truth);
+      const best = chooserOf(listCertificates(house.db))(host, clock.now());
       if (best) {
         const [left, whole] = [best.notAfter - truth, best.notAfter - best.notBefore];
         worst = Math.min(worst, left / whole);
@@ -257,7 +257,7 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
   /** Nothing happens before the next moment that stands in a row; half a day is the longest leap. */
   async function nextIn(): Promise<number> {
     const now = clock.now();
-    const times = listOpenOrders(house.db).map((order) => order.goOnAt);
+    const times = listOpenOrders(house.db).map((order) => goesOnAt(order, now));
     for (const certificate of listCertificates(house.db).slice(0, 1))
       for (const at of [certificate.askWindowAt, certificate.notAfter]) if (at !== null) times.push(at);
     const planned = (await keeper.planFor([host]))[0]?.nextAt;

@@ -58,11 +58,10 @@ export function createTlsServer(input: {
   server.removeListener("connection", shakeHands);
   server.on("connection", (socket: Socket) => {
     const late = setTimeout(() => socket.destroy(), handshakeMs);
-    const gone = () => socket.destroy();
-    socket.on("error", gone);
+    // For good: a client may break off at any time, and nobody else listens for it while the alert is on its way.
+    socket.on("error", () => socket.destroy());
     void readHello(socket).then(({ name, protocols }) => {
       clearTimeout(late);
-      socket.removeListener("error", gone);
       if (socket.destroyed) return;
       const isChallenge = protocols.length === 1 && protocols[0] === challengeProtocol;
       if (isChallenge && name && challenges.contextFor(name)) {

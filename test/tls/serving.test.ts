@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { get as getPlain } from "node:http";
 import { Agent, request } from "node:https";
+import { connect as connectPlain, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
@@ -217,11 +218,10 @@ test("only TLS 1.3, and 1.2 with forward secrecy and AEAD, are spoken", async (t
 test("what isn't TLS is closed, and a client that says nothing is let go", { timeout: 20_000 }, async (t) => {
   const { bring, port, ask } = await serve(t);
   await bring(["status.example.com"]);
-  const { connect: open } = await import("node:net");
   const life = (says: string) =>
     new Promise<number>((resolve) => {
       const began = performance.now();
-      const socket = open(port, "127.0.0.1", () => says && socket.write(says));
+      const socket = connectPlain(port, "127.0.0.1", () => says && socket.write(says));
       socket.resume();
       socket.on("error", () => {});
       socket.on("close", () => resolve(performance.now() - began));
@@ -234,5 +234,40 @@ test("what isn't TLS is closed, and a client that says nothing is let go", { tim
   ]);
   for (const taken of [plain, noise]) assert.ok(taken < 2_000, `${taken} ms`);
   for (const taken of [half, silent]) assert.ok(taken < 8_000, `${taken} ms`);
+  assert.equal((await ask("status.example.com")).status, 200);
+});
+
+/** What a client says first. */
+async function helloFor(servername: string): Promise<Buffer> {
+  const ear = createServer();
+  await new Promise<void>((resolve) => ear.listen(0, "127.0.0.1", resolve));
+  const heard = new Promise<Buffer>((resolve) =>
+    ear.once("connection", (socket) => socket.on("error", () => {}).once("data", resolve)),
+  );
+  const { port } = ear.address() as { port: number };
+  const socket = connect({ port, host: "127.0.0.1", servername }).on("error", () => {});
+  const hello = await heard;
+  socket.destroy();
+  ear.close();
+  return hello;
+}
+
+function reach(t: TestContext, port: number): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connectPlain({ port, host: "127.0.0.1" }, () => resolve(socket));
+    socket.on("error", () => {});
+    t.after(() => socket.destroy());
+  });
+}
+
+test("strangers who break off in the middle of their hello's answer end nothing", async (t) => {
+  const { bring, port, ask } = await serve(t);
+  await bring(["status.example.com"]);
+  const hello = await helloFor("stranger.example.org");
+  for (let count = 0; count < 500; count++) {
+    const socket = await reach(t, port);
+    await new Promise<void>((resolve) => socket.write(hello, () => resolve()));
+    socket.resetAndDestroy();
+  }
   assert.equal((await ask("status.example.com")).status, 200);
 });

@@ -17,6 +17,8 @@ const quietMs = 60_000;
 export type Connections = {
   /** Those that rest between two requests. Whoever connected and hasn't asked yet isn't one of them. */
   closeResting(): void;
+  /** Also those in the middle of a handshake, which node's own server knows nothing of. */
+  closeAll(): void;
 };
 
 export function capConnections(
@@ -64,6 +66,9 @@ export function capConnections(
   return {
     closeResting: () => {
       for (const socket of all) if (rests(carrierOf(socket))) socket.destroy();
+    },
+    closeAll: () => {
+      for (const socket of all) socket.destroy();
     },
   };
 }

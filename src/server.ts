@@ -420,7 +420,7 @@ function closeDoor({ server, connections }: Door): Promise<void> {
       connections?.closeResting();
       const waited = performance.now() - begun;
       if (waited > askingMs) server.closeIdleConnections();
-      if (waited > longestAnswerMs) server.closeAllConnections();
+      if (waited > longestAnswerMs) connections ? connections.closeAll() : server.closeAllConnections();
     }
   });
 }

@@ -37,6 +37,10 @@ export function createTlsServer(input: {
     },
     input.answer,
   );
+  // Node leaves a handshake that failed or came to nothing to its listener, and https's own would answer it in words that wait
+  // for the handshake to end.
+  server.removeAllListeners("tlsClientError");
+  server.on("tlsClientError", letGo);
   const rotation = setInterval(() => server.setTicketKeys(randomBytes(48)), ticketKeyMs);
   rotation.unref();
   server.once("close", () => clearInterval(rotation));
@@ -51,7 +55,7 @@ export function createTlsServer(input: {
     },
     (socket) => socket.end(),
   );
-  challengeServer.on("tlsClientError", () => {});
+  challengeServer.on("tlsClientError", letGo);
 
   // Node's own listener begins the handshake; it gets the socket once the name is known to be ours.
   const [shakeHands] = server.listeners("connection") as [(socket: Socket) => void];
@@ -73,4 +77,8 @@ export function createTlsServer(input: {
     });
   });
   return server;
+}
+
+function letGo(_error: Error, socket: Socket): void {
+  socket.destroy();
 }

@@ -271,3 +271,31 @@ test("strangers who break off in the middle of their hello's answer end nothing"
   }
   assert.equal((await ask("status.example.com")).status, 200);
 });
+
+test("a handshake that is begun and not finished is let go", { timeout: 20_000 }, async (t) => {
+  const { bring, port } = await serve(t);
+  await bring(["status.example.com"]);
+  const hello = await helloFor("status.example.com");
+  const socket = await reach(t, port);
+  const began = performance.now();
+  const left = new Promise<number>((resolve) => socket.once("close", () => resolve(performance.now() - began)));
+  socket.resume().write(hello);
+  const open = setTimeout(() => socket.destroy(), 12_000);
+  const stayed = await left;
+  clearTimeout(open);
+  assert.ok(stayed < 10_000, `${stayed} ms`);
+});
+
+test("whoever is in the middle of a handshake doesn't keep the server from stopping", {
+  timeout: 30_000,
+}, async (t) => {
+  const { bring, port, stop } = await serve(t);
+  await bring(["status.example.com"]);
+  const hello = await helloFor("status.example.com");
+  for (let count = 0; count < 20; count++)
+    (await reach(t, port)).write(count % 2 === 0 ? hello : hello.subarray(0, 50));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const began = performance.now();
+  await stop();
+  assert.ok(performance.now() - began < 12_000, `${performance.now() - began} ms`);
+});

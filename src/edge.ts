@@ -51,7 +51,7 @@ export function createEdge(input: {
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
     giveWay();
-    if (isTls && (request.socket as TLSSocket).servername !== host)
+    if (isTls && !isNamed(request.socket as TLSSocket, host))
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
     if (challenges && reads && path.startsWith(challengePath)) {
       const text = challenges.answerFor(path.slice(challengePath.length));
@@ -73,6 +73,11 @@ export function createEdge(input: {
     closeAfterRefusal(response);
     input.app(request, response);
   };
+}
+
+/** As sent, the name may be in capitals (RFC 6066, 3); nearly none is, and comparing alone costs nothing. */
+function isNamed({ servername }: TLSSocket, host: string): boolean {
+  return servername === host || (typeof servername === "string" && servername.toLowerCase() === host);
 }
 
 /** Whoever was refused begins anew: what they sent along can't be taken for their next request. */

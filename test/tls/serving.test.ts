@@ -299,3 +299,10 @@ test("whoever is in the middle of a handshake doesn't keep the server from stopp
   await stop();
   assert.ok(performance.now() - began < 12_000, `${performance.now() - began} ms`);
 });
+
+test("the name of a handshake may be in capitals", async (t) => {
+  const { bring, ask } = await serve(t);
+  await bring(["status.example.com"]);
+  const answer = await ask("status.example.com", { servername: "Status.Example.COM" });
+  assert.equal(answer.status, 200);
+});

@@ -45,15 +45,21 @@ export function createTlsServer(input: {
   rotation.unref();
   server.once("close", () => clearInterval(rotation));
 
-  // The handshake is all that an authority wants of it (RFC 8737, 3).
+  // The handshake is all that an authority wants of it (RFC 8737, 3). acme-client's certificate says that its key signs
+  // certificates only, which clients of TLS 1.2 refuse; every authority that looks this way speaks 1.3.
   const challengeServer = createChallengeServer(
     {
-      minVersion: "TLSv1.2",
+      minVersion: "TLSv1.3",
       handshakeTimeout: handshakeMs,
       ALPNProtocols: [challengeProtocol],
       SNICallback: (name, done) => done(null, challenges.contextFor(name.toLowerCase())),
     },
-    (socket) => socket.end(),
+    (socket) => {
+      socket.on("error", () => socket.destroy());
+      const late = setTimeout(() => socket.destroy(), handshakeMs);
+      socket.on("close", () => clearTimeout(late));
+      socket.end();
+    },
   );
   challengeServer.on("tlsClientError", letGo);
 

@@ -306,3 +306,23 @@ test("the name of a handshake may be in capitals", async (t) => {
   const answer = await ask("status.example.com", { servername: "Status.Example.COM" });
   assert.equal(answer.status, 200);
 });
+
+test("who comes for a challenge gets its certificate over TLS 1.3, and may not stay", {
+  timeout: 20_000,
+}, async (t) => {
+  const { deps, handshake } = await serve(t);
+  await deps.keeper.challenges.showInHandshake({ name: "status.example.com", keyAuthorization: "abc.def" });
+  const options = { ALPNProtocols: ["acme-tls/1"], rejectUnauthorized: false, allowHalfOpen: true };
+  const socket = await handshake("status.example.com", options);
+  assert.deepEqual([socket.getProtocol(), socket.alpnProtocol], ["TLSv1.3", "acme-tls/1"]);
+  const stayed = new Promise<void>((resolve) => socket.once("close", resolve));
+  // It never says goodbye, and goes on talking.
+  const talk = setInterval(() => socket.write("x"), 500);
+  socket.on("close", () => clearInterval(talk)).resume();
+  // What the certificate says of its key's use is refused by clients of TLS 1.2 (RFC 5246, 7.4.2): they are told at once.
+  assert.match(
+    await codeOf(handshake("status.example.com", { ...options, maxVersion: "TLSv1.2" })),
+    /PROTOCOL_VERSION/,
+  );
+  await stayed;
+});

@@ -15,7 +15,7 @@ import { type Connections, capConnections } from "./connections.ts";
 import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
 import { openStore } from "./db.ts";
 import type { Deps } from "./deps.ts";
-import { createEdge } from "./edge.ts";
+import { createEdge, hangGate } from "./edge.ts";
 import { version } from "./embedded.ts";
 import { UserError } from "./errors.ts";
 import { createHealth } from "./health.ts";
@@ -194,7 +194,8 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       (await ready()).fetch(request, { peer: "operator", operator: true }),
     );
 
-    const openDoor = async (server: Server | SecureServer, where: ListenPlace, flag: string) => {
+    const openDoor = async (server: Server | SecureServer, gate: RequestListener, where: ListenPlace, flag: string) => {
+      hangGate(server, gate);
       server.setTimeout(stalledMs);
       const connections = capConnections(server, {
         perNetwork: config.number("connections.per_network"),
@@ -227,33 +228,31 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const secureAddress = parseListen(config.text("https.listen"));
     const { certificates, clock } = house;
     const hasCertificate = (host: string) => certificates.isValid(host, clock.now());
-    const web = createServer(
-      limits,
-      createEdge({
-        press,
-        app: visitors,
-        health,
-        challenges: house.keeper.challenges,
-        ...(secureAddress
-          ? {
-              hasCertificate,
-              cameOverTls: (request) => wasOpenedTls(request.socket) || cameOverTls(request, proxies()),
-            }
-          : {}),
-      }),
-    );
+    const web = createServer(limits);
+    const gate = createEdge({
+      press,
+      app: visitors,
+      health,
+      challenges: house.keeper.challenges,
+      ...(secureAddress
+        ? {
+            hasCertificate,
+            cameOverTls: (request) => wasOpenedTls(request.socket) || cameOverTls(request, proxies()),
+          }
+        : {}),
+    });
     const address = parseListen(config.text("listen")) as ListenPlace;
     if (secureAddress && isDeepStrictEqual(secureAddress, address))
       throw new UserError(
         "invalid",
         "http and https can't share one address: give each its own, like 0.0.0.0:80 and 0.0.0.0:443, or fd:3 and fd:4.",
       );
-    await openDoor(web, address, secureAddress ? "--http" : "--listen");
+    await openDoor(web, gate, address, secureAddress ? "--http" : "--listen");
     if (secureAddress) {
       const { createTlsServer } = await import("./tls/listener.ts");
-      const answer = createEdge({ press, app: visitors, health, isTls: true });
-      const { challenges } = house.keeper;
-      await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress, "--https");
+      const secure = createTlsServer({ shelf: certificates, challenges: house.keeper.challenges, limits });
+      const secureGate = createEdge({ press, app: visitors, health, isTls: true });
+      await openDoor(secure, secureGate, secureAddress, "--https");
     }
     const origin = originOfDoor(web, address);
 

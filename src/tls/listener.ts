@@ -3,7 +3,7 @@
  * says so (RFC 6066, 3), and learns nothing of the names that are served. What can't be read is left to OpenSSL to refuse.
  */
 import { randomBytes } from "node:crypto";
-import type { RequestListener, ServerOptions } from "node:http";
+import type { ServerOptions } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import { createServer as createChallengeServer } from "node:tls";
@@ -23,20 +23,16 @@ export function createTlsServer(input: {
   shelf: CertificateShelf;
   challenges: Challenges;
   limits: ServerOptions;
-  answer: RequestListener;
 }): Server {
   const { shelf, challenges } = input;
-  const server = createServer(
-    {
-      ...input.limits,
-      ...posture,
-      handshakeTimeout: handshakeMs,
-      ALPNProtocols: ["http/1.1"],
-      ticketKeys: randomBytes(48),
-      SNICallback: (name, done) => done(null, shelf.find(name.toLowerCase())),
-    },
-    input.answer,
-  );
+  const server = createServer({
+    ...input.limits,
+    ...posture,
+    handshakeTimeout: handshakeMs,
+    ALPNProtocols: ["http/1.1"],
+    ticketKeys: randomBytes(48),
+    SNICallback: (name, done) => done(null, shelf.find(name.toLowerCase())),
+  });
   // Node leaves a handshake that failed or came to nothing to its listener, and https's own would answer it in words that wait
   // for the handshake to end.
   server.removeAllListeners("tlsClientError");

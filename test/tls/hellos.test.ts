@@ -109,7 +109,8 @@ test(`${many} spoilt hellos end no process, leave no memory behind, and keep nob
     showInHandshake: async () => {},
     takeDown: () => {},
   };
-  const server = createTlsServer({ shelf, challenges, limits: {}, answer: (_request, response) => response.end("ok") });
+  const server = createTlsServer({ shelf, challenges, limits: {} });
+  server.on("request", (_request, response) => response.end("ok"));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => server.close());

@@ -208,6 +208,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       await listen(server, where, flag);
       server.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        void setTimeout(goodbyeMs, undefined, { ref: false }).then(() => client.destroy());
       });
     };
 
@@ -342,7 +343,10 @@ const limits = {
 /** Between listening and loading the app. */
 const settleMs = 20;
 
-/** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
+/** Whoever was told that their request is none and doesn't go. */
+const goodbyeMs = 2_000;
+
+/** Whoever waits for an answer that doesn't come. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
 
 type Place = { path: string } | ListenPlace;

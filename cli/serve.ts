@@ -33,6 +33,14 @@ Examples:
     .action((_own, command: Command) => serve(command.optsWithGlobals()));
 }
 
+/**
+ * Whoever still holds a line, like an authority that doesn't answer, must not keep a process that has done all it had to.
+ * For commands alone, whose last deed this is.
+ */
+export function leave(): void {
+  process.stderr.write("", () => process.exit());
+}
+
 async function serve(options: Shared & Addresses): Promise<void> {
   await serveUntilStopped(options, options, (server) => {
     const [page] = listPages(server.deps.db);
@@ -44,6 +52,7 @@ async function serve(options: Shared & Addresses): Promise<void> {
       `Candor ${version} serves ${page.name} at ${where}${links === server.origin ? "" : `, for ${links}`}. Stop with Ctrl-C.`,
     );
   });
+  leave();
 }
 
 type Addresses = { listen?: string; http?: string; https?: string };

@@ -3,7 +3,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer as createSocketServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { needsMount } from "../support/need.ts";
@@ -114,6 +114,25 @@ test("a second server on the same folder, and a port in use, are refused in one 
   assert.ok(isOneLine(second), second.stderr);
   assert.match(second.stderr, /Another Candor is using the data folder/);
   assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200, "the first goes on");
+});
+
+test("a server that is told to stop isn't kept by an authority that doesn't answer", async (t) => {
+  const place = await foundedPlace(t);
+  const silent = createSocketServer().listen(0, "127.0.0.1");
+  t.after(() => silent.close());
+  const asked = once(silent, "connection");
+  await once(silent, "listening");
+  const { port } = silent.address() as { port: number };
+  const added = await place.run(["host", "add", "https://status.example.com"]);
+  assert.equal(added.code, 0, added.stderr);
+  const env = { CANDOR_ACME_DIRECTORY: `https://127.0.0.1:${port}/dir`, CANDOR_ACME_CONTACT: "olive@example.com" };
+  const addresses = ["--http", `127.0.0.1:${place.port}`, "--https", `127.0.0.1:${await freePort()}`];
+  const server = await place.start(["serve", ...addresses], { env });
+  const [line] = await asked;
+  t.after(() => line.destroy());
+  const began = performance.now();
+  assert.equal((await server.stop()).code, 0);
+  assert.ok(performance.now() - began < 10_000, `${performance.now() - began} ms`);
 });
 
 test("serve takes a socket that was passed to it, and who comes during a restart waits instead of being refused", {

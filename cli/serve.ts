@@ -46,8 +46,7 @@ async function serve(options: Shared & Addresses): Promise<void> {
     const [page] = listPages(server.deps.db);
     if (!page || !process.stderr.isTTY) return;
     const links = originOf(server.deps.db, page.id);
-    const https = server.deps.config.text("https.listen");
-    const where = `${server.origin}${https === "" ? "" : ` and https://${https}`}`;
+    const where = `${server.origin}${server.https === "" ? "" : ` and https://${server.https}`}`;
     note(
       `Candor ${version} serves ${page.name} at ${where}${links === server.origin ? "" : `, for ${links}`}. Stop with Ctrl-C.`,
     );

@@ -42,7 +42,13 @@ import { readWishes } from "./tls/wishes.ts";
 /** The operator's socket counts nobody's connections. */
 type Door = { server: Server | SecureServer; connections: Connections | undefined };
 
-export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
+export type RunningServer = {
+  deps: Deps;
+  origin: string;
+  /** Where https is listened on; "" where it isn't, or not yet. */
+  https: string;
+  stop(): Promise<void>;
+};
 
 export type OpenInput = {
   /** The data folder; undefined for a house in memory. */
@@ -175,6 +181,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   const house = openHouse(input);
   const { config, log, press, data } = { ...house, data: input.data };
   const doors: Door[] = [];
+  let retries: NodeJS.Timeout | undefined;
   try {
     if (listPages(house.db).length === 0) throw new UserError("not_found", "There is no page yet. Run: candor init");
     // The app and its libraries take longer to load than the page: the first visitor doesn't wait for them.
@@ -205,11 +212,11 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       });
       doors.push({ server, connections });
       hearProxies(server, (address) => config.text("proxy_protocol") === "on" && holds(proxies(), address));
-      await listen(server, where, flag);
       server.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         void setTimeout(goodbyeMs, undefined, { ref: false }).then(() => client.destroy());
       });
+      await listen(server, where, flag);
     };
 
     const socket = createServer(limits, (request, response) =>
@@ -228,7 +235,9 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
 
     const secureAddress = parseListen(config.text("https.listen"));
     const { certificates, clock } = house;
-    const hasCertificate = (host: string) => certificates.isValid(host, clock.now());
+    // Nobody is sent where nobody listens.
+    let listensSecurely = false;
+    const hasCertificate = (host: string) => listensSecurely && certificates.isValid(host, clock.now());
     const web = createServer(limits);
     const gate = createEdge({
       press,
@@ -253,7 +262,26 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       const { createTlsServer } = await import("./tls/listener.ts");
       const secure = createTlsServer({ shelf: certificates, challenges: house.keeper.challenges, limits });
       const secureGate = createEdge({ press, app: visitors, health, isTls: true });
-      await openDoor(secure, secureGate, secureAddress, "--https");
+      try {
+        await openDoor(secure, secureGate, secureAddress, "--https");
+        listensSecurely = true;
+      } catch (error) {
+        // The port's holder is often on its way out, as when a server is replaced: the page doesn't wait for it.
+        if (!isInUse(error)) throw error;
+        const tries = "Until then everything is served over http alone; it is tried again every 10 seconds.";
+        log.error("https.unavailable", { message: `${error.message} ${tries}` });
+        retries = setInterval(async () => {
+          try {
+            await listen(secure, secureAddress, "--https");
+          } catch {
+            return; // Said already.
+          }
+          clearInterval(retries);
+          listensSecurely = true;
+          log.info("https.listening", { https: config.text("https.listen") });
+        }, retryMs);
+        retries.unref();
+      }
     }
     const origin = originOfDoor(web, address);
 
@@ -268,16 +296,19 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const jobs = startJobs(house);
     house.mailer.wake();
     house.announcer.wake();
+    const https = listensSecurely ? config.text("https.listen") : "";
     log.info("server.started", {
       version,
       listen: origin,
-      https: config.text("https.listen"),
+      https,
       mail: config.text("mail.smtp_url") === "" ? "kept" : "smtp",
     });
     return {
       deps: house,
       origin,
+      https,
       stop: async () => {
+        clearInterval(retries);
         jobs.stop();
         pauses.stop();
         pressure.stop();
@@ -288,6 +319,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       },
     };
   } catch (error) {
+    clearInterval(retries);
     for (const { server } of doors) server.close();
     await house.close();
     throw error;
@@ -351,12 +383,24 @@ const stalledMs = 30_000;
 
 type Place = { path: string } | ListenPlace;
 
-/** @param flag names the address on the command line */
+/** Between two attempts to listen on an address that is in use. */
+const retryMs = 10_000;
+
+/** May be called again where it failed. @param flag names the address on the command line */
 function listen(server: Server | SecureServer, where: Place, flag = ""): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where, flag)));
-    server.listen(where, () => resolve());
+    const failed = (error: NodeJS.ErrnoException) => {
+      server.removeListener("listening", resolve);
+      reject(inWords(error, where, flag));
+    };
+    server.once("error", failed);
+    server.once("listening", resolve);
+    server.listen(where);
   });
+}
+
+function isInUse(error: unknown): error is UserError {
+  return error instanceof UserError && error.fault === "conflict";
 }
 
 function originOfDoor(door: Server, place: ListenPlace): string {

@@ -13,6 +13,7 @@ import { addHost } from "../../src/pages/pages.ts";
 import { openHouse, startServer } from "../../src/server.ts";
 import { importCertificate } from "../../src/tls/certificates.ts";
 import { type Authority, createAuthority } from "../support/authority.ts";
+import { helloFor } from "../support/hello.ts";
 import { freePort } from "../support/ports.ts";
 
 let authority: Authority;
@@ -20,7 +21,11 @@ before(async () => {
   authority = await createAuthority();
 });
 
-async function serve(t: TestContext, clock = { now: () => Date.now() }) {
+async function serve(
+  t: TestContext,
+  clock = { now: () => Date.now() },
+  beforehand = (_port: number) => Promise.resolve(),
+) {
   const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
   const now = Date.now();
@@ -34,6 +39,7 @@ async function serve(t: TestContext, clock = { now: () => Date.now() }) {
   for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
     addHost(founded.db, { pageId, host, now: now + 1, by }); // Links begin with the oldest.
   await founded.close();
+  await beforehand(port);
   const server = await startServer({
     ...place,
     environment: {},
@@ -237,21 +243,6 @@ test("what isn't TLS is closed, and a client that says nothing is let go", { tim
   assert.equal((await ask("status.example.com")).status, 200);
 });
 
-/** What a client says first. */
-async function helloFor(servername: string): Promise<Buffer> {
-  const ear = createServer();
-  await new Promise<void>((resolve) => ear.listen(0, "127.0.0.1", resolve));
-  const heard = new Promise<Buffer>((resolve) =>
-    ear.once("connection", (socket) => socket.on("error", () => {}).once("data", resolve)),
-  );
-  const { port } = ear.address() as { port: number };
-  const socket = connect({ port, host: "127.0.0.1", servername }).on("error", () => {});
-  const hello = await heard;
-  socket.destroy();
-  ear.close();
-  return hello;
-}
-
 function reach(t: TestContext, port: number): Promise<Socket> {
   return new Promise((resolve) => {
     const socket = connectPlain({ port, host: "127.0.0.1" }, () => resolve(socket));
@@ -325,4 +316,17 @@ test("who comes for a challenge gets its certificate over TLS 1.3, and may not s
     /PROTOCOL_VERSION/,
   );
   await stayed;
+});
+
+test("nobody is sent to https while another program has its port", async (t) => {
+  const other = createServer();
+  t.after(() => other.close());
+  const hold = (port: number) => new Promise<void>((resolve) => other.listen(port, "127.0.0.1", resolve));
+  const { origin, bring, https } = await serve(t, undefined, hold);
+  await bring(["status.example.com"]);
+  const headers = { host: "status.example.com" };
+  const status = await new Promise((resolve) =>
+    getPlain(origin, { headers, agent: false }, (response) => resolve(response.resume().statusCode)),
+  );
+  assert.deepEqual([https, status], ["", 200]);
 });

@@ -12,7 +12,7 @@ import { createSignInLink, listMembers } from "../src/team/members.ts";
 import { fillExample } from "./example-fill.ts";
 import { type Shared, whereOf } from "./house.ts";
 import { print } from "./print.ts";
-import { serveUntilStopped } from "./serve.ts";
+import { leave, serveUntilStopped } from "./serve.ts";
 
 export function addExampleCommand(program: Command): void {
   program
@@ -55,6 +55,7 @@ async function example(options: Shared & { listen?: string }): Promise<void> {
     await house.close();
   }
   await serveUntilStopped(options, options, tellWhere);
+  leave();
 }
 
 function tellWhere(server: RunningServer): void {

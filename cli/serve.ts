@@ -33,17 +33,25 @@ Examples:
     .action((_own, command: Command) => serve(command.optsWithGlobals()));
 }
 
+/**
+ * Whoever still holds a line, like an authority that doesn't answer, must not keep a process that has done all it had to.
+ * For commands alone, whose last deed this is.
+ */
+export function leave(): void {
+  process.stderr.write("", () => process.exit());
+}
+
 async function serve(options: Shared & Addresses): Promise<void> {
   await serveUntilStopped(options, options, (server) => {
     const [page] = listPages(server.deps.db);
     if (!page || !process.stderr.isTTY) return;
     const links = originOf(server.deps.db, page.id);
-    const https = server.deps.config.text("https.listen");
-    const where = `${server.origin}${https === "" ? "" : ` and https://${https}`}`;
+    const where = `${server.origin}${server.https === "" ? "" : ` and https://${server.https}`}`;
     note(
       `Candor ${version} serves ${page.name} at ${where}${links === server.origin ? "" : `, for ${links}`}. Stop with Ctrl-C.`,
     );
   });
+  leave();
 }
 
 type Addresses = { listen?: string; http?: string; https?: string };

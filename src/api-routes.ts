@@ -6,8 +6,14 @@ import type { Ctx, Route } from "./http.ts";
 import { derivedId } from "./ids.ts";
 
 /** Statuspage's clients change things by PATCH and by PUT, and mean the same. */
-export function patchOrPut(path: string, enter: Route["enter"], run: Route["run"]): Route[] {
-  return (["PATCH", "PUT"] as const).map((method) => ({ method, path, enter, run }));
+export function patchOrPut(
+  path: string,
+  enter: Route["enter"],
+  run: Route["run"],
+  givesWay?: Route["givesWay"],
+): Route[] {
+  const step = givesWay === undefined ? {} : { givesWay };
+  return (["PATCH", "PUT"] as const).map((method) => ({ method, path, enter, run, ...step }));
 }
 
 export function doing(deps: Deps, c: Ctx): { pageId: string; now: number; by: Actor } {

@@ -1,7 +1,8 @@
 /**
  * Nobody may hold all connections: a network has its share, and all together have theirs. Over it, a connection that rests
  * between two requests makes room for the new one; where none rests, the new one is closed unanswered. A request under way
- * is never cut. Trusted proxies speak for many and count only in all.
+ * is never cut. Trusted proxies speak for many and count only in all. Whoever asks and then doesn't take the answers goes too:
+ * node's own time limit begins anew with each piece, and behind a full buffer it is that of connections that rest.
  */
 import type { Server } from "node:http";
 import type { Server as SecureServer } from "node:https";
@@ -13,10 +14,16 @@ import { endOf, networkOf, plain } from "./network.ts";
 /** Under attack every newcomer asks for room: no more are looked at than that costs nothing. */
 const mostLookedAt = 200;
 const quietMs = 60_000;
+const lookEveryMs = 1_000;
+/** Whoever has something to take, and took less than half a kilobyte a second for this long, takes nothing. */
+const patienceMs = 10_000;
+const leastBytes = 512 * (patienceMs / 1_000);
 
 export type Connections = {
   /** Those that rest between two requests. Whoever connected and hasn't asked yet isn't one of them. */
   closeResting(): void;
+  /** Also those in the middle of a handshake, which node's own server knows nothing of. */
+  closeAll(): void;
 };
 
 export function capConnections(
@@ -34,6 +41,24 @@ export function capConnections(
     carrier.once("close", () => carriers.delete(key));
   });
   const networks = new Map<string, Set<Socket>>();
+  const debtors = new Map<Socket, { since: number; taken: number }>();
+  const looks = setInterval(() => {
+    const now = performance.now();
+    for (const socket of all) {
+      const taken = takenBy(socket);
+      if (taken === undefined) {
+        debtors.delete(socket);
+        continue;
+      }
+      const debtor = debtors.get(socket);
+      if (debtor && now - debtor.since < patienceMs) continue;
+      // Reset, so that the system doesn't keep for minutes what was to be sent.
+      if (debtor && taken - debtor.taken < leastBytes) socket.resetAndDestroy();
+      else debtors.set(socket, { since: now, taken });
+    }
+  }, lookEveryMs);
+  looks.unref();
+  server.once("close", () => clearInterval(looks));
   let refused = 0;
   let saidAt = Number.NEGATIVE_INFINITY;
 
@@ -57,6 +82,7 @@ export function capConnections(
     if (own && network !== undefined) networks.set(network, own.add(socket));
     socket.once("close", () => {
       all.delete(socket);
+      debtors.delete(socket);
       own?.delete(socket);
       if (own?.size === 0 && network !== undefined) networks.delete(network);
     });
@@ -64,6 +90,9 @@ export function capConnections(
   return {
     closeResting: () => {
       for (const socket of all) if (rests(carrierOf(socket))) socket.destroy();
+    },
+    closeAll: () => {
+      for (const socket of all) socket.destroy();
     },
   };
 }
@@ -85,4 +114,14 @@ function makeRoom(connections: Set<Socket>, carrierOf: (socket: Socket) => Socke
 /** It was answered before and nothing is under way: node keeps the answer that a connection waits for as `_httpMessage`. */
 function rests(socket: Socket | undefined): boolean {
   return socket !== undefined && socket.bytesWritten > 0 && !(socket as { _httpMessage?: object | null })._httpMessage;
+}
+
+/**
+ * Bytes that the system took over for a connection which has more to send; undefined where nothing waits. Node keeps both
+ * counts on the handle of the socket that was accepted, over TLS too. The system's own buffer can't be seen: it fills first.
+ */
+function takenBy(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as { _handle?: { writeQueueSize?: number; bytesWritten?: number } | null };
+  if (!handle?.writeQueueSize) return undefined;
+  return (handle.bytesWritten ?? 0) - handle.writeQueueSize;
 }

@@ -3,7 +3,8 @@
  * answered at once, and only the rest reaches the app. Node itself accepts duplicate Host headers, absolute-form targets,
  * TRACE and bodies on GET; none of them passes here.
  */
-import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import type { TLSSocket } from "node:tls";
 import type { Press } from "./statuspage/press.ts";
 import { answerPressed } from "./statuspage/public.ts";
@@ -22,9 +23,15 @@ type Seen = {
   encoded: boolean;
   upgrade: boolean;
   connection: string;
+  expect: string;
   ifNoneMatch: string | undefined;
   acceptEncoding: string | undefined;
 };
+
+/** Node answers by itself whoever expects something (RFC 9110, 10.1.1), before anybody looked at the request, unless it is heard. */
+export function hangGate(server: Server | SecureServer, gate: RequestListener): void {
+  for (const event of ["request", "checkContinue", "checkExpectation"]) server.on(event, gate);
+}
 
 export function createEdge(input: {
   press: Press;
@@ -51,7 +58,7 @@ export function createEdge(input: {
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
     giveWay();
-    if (isTls && (request.socket as TLSSocket).servername !== host)
+    if (isTls && !isNamed(request.socket as TLSSocket, host))
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
     if (challenges && reads && path.startsWith(challengePath)) {
       const text = challenges.answerFor(path.slice(challengePath.length));
@@ -71,8 +78,14 @@ export function createEdge(input: {
     if (press.originOf(host) === undefined)
       return refuse(response, { status: 421, words: `This server has no page under the host name ${host}.` });
     closeAfterRefusal(response);
+    if (seen.expect !== "" && !reads && request.httpVersionMinor === 1) response.writeContinue();
     input.app(request, response);
   };
+}
+
+/** As sent, the name may be in capitals (RFC 6066, 3); nearly none is, and comparing alone costs nothing. */
+function isNamed({ servername }: TLSSocket, host: string): boolean {
+  return servername === host || (typeof servername === "string" && servername.toLowerCase() === host);
 }
 
 /** Whoever was refused begins anew: what they sent along can't be taken for their next request. */
@@ -98,6 +111,7 @@ function look(raw: string[]): Seen {
     encoded: false,
     upgrade: false,
     connection: "",
+    expect: "",
     ifNoneMatch: undefined,
     acceptEncoding: undefined,
   };
@@ -110,6 +124,9 @@ function look(raw: string[]): Seen {
           seen.hosts += 1;
           seen.host = value;
         }
+        break;
+      case 6:
+        if (is(name, "expect")) seen.expect += (seen.expect && ", ") + value.toLowerCase();
         break;
       case 7:
         if (is(name, "upgrade")) seen.upgrade = true;
@@ -158,6 +175,8 @@ function inspect(request: IncomingMessage, seen: Seen, host: string, reads: bool
     if (/keep-alive/i.test(seen.connection)) return { status: 505, words: "Speak HTTP/1.1, or don't ask to stay." };
     if (seen.chunked) return { status: 400, words: "HTTP/1.0 knows no Transfer-Encoding." };
   }
+  if (seen.expect !== "" && seen.expect !== "100-continue")
+    return { status: 417, words: "Expect nothing but 100-continue." };
   if (seen.upgrade) return { status: 400, words: "Upgrades are not served." };
   if (seen.encoded) return { status: 415, words: "Send the body without Content-Encoding." };
   if (seen.hosts !== 1 || host === "") return { status: 400, words: "Send exactly one Host header." };

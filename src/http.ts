@@ -47,7 +47,10 @@ export type Route = {
   path: string;
   enter: Enter;
   run: Handler<Env>;
-  /** From which strain on it is refused. Left out: never, as for public pages and publishing. */
+  /**
+   * From which strain on it is refused: 1 what is only looked up, 2 new subscriptions, 3 what changes settings, parts,
+   * subscribers and letters. Left out: never, as for public pages, leaving, signing in and all that publishing takes.
+   */
   givesWay?: 1 | 2 | 3;
 };
 

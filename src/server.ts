@@ -2,7 +2,7 @@
 import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
-import { BlockList, Server as NetServer, type Socket } from "node:net";
+import { BlockList, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
@@ -11,17 +11,18 @@ import { createAnnouncer } from "./announcements/announcer.ts";
 import { createLetters } from "./announcements/letters.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { type Config, type ListenPlace, openConfig, parseListen, parseNetworks, type SettingName } from "./config.ts";
-import { type Connections, capConnections } from "./connections.ts";
+import { capConnections } from "./connections.ts";
 import { openKeyring, readKeyFile } from "./crypto/keyring.ts";
 import { openStore } from "./db.ts";
 import type { Deps } from "./deps.ts";
-import { createEdge } from "./edge.ts";
+import { createEdge, hangGate } from "./edge.ts";
 import { version } from "./embedded.ts";
 import { UserError } from "./errors.ts";
 import { createHealth } from "./health.ts";
 import type { Env } from "./http.ts";
 import { rehearseForLater } from "./incidents/rehearsal.ts";
 import { startJobs } from "./jobs.ts";
+import { closeDoor, type Door, isInUse, limits, listen, originOfDoor } from "./listening.ts";
 import { createLog, type Level } from "./log.ts";
 import { createMailer } from "./mail/mailer.ts";
 import { cameOverTls, holds, peerOf } from "./network.ts";
@@ -39,10 +40,13 @@ import { createCertificateShelf } from "./tls/shelf.ts";
 import { createTransport } from "./tls/transport.ts";
 import { readWishes } from "./tls/wishes.ts";
 
-/** The operator's socket counts nobody's connections. */
-type Door = { server: Server | SecureServer; connections: Connections | undefined };
-
-export type RunningServer = { deps: Deps; origin: string; stop(): Promise<void> };
+export type RunningServer = {
+  deps: Deps;
+  origin: string;
+  /** Where https is listened on; "" where it isn't, or not yet. */
+  https: string;
+  stop(): Promise<void>;
+};
 
 export type OpenInput = {
   /** The data folder; undefined for a house in memory. */
@@ -175,6 +179,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
   const house = openHouse(input);
   const { config, log, press, data } = { ...house, data: input.data };
   const doors: Door[] = [];
+  let retries: NodeJS.Timeout | undefined;
   try {
     if (listPages(house.db).length === 0) throw new UserError("not_found", "There is no page yet. Run: candor init");
     // The app and its libraries take longer to load than the page: the first visitor doesn't wait for them.
@@ -194,7 +199,8 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       (await ready()).fetch(request, { peer: "operator", operator: true }),
     );
 
-    const openDoor = async (server: Server | SecureServer, where: ListenPlace, flag: string) => {
+    const openDoor = async (server: Server | SecureServer, gate: RequestListener, where: ListenPlace, flag: string) => {
+      hangGate(server, gate);
       server.setTimeout(stalledMs);
       const connections = capConnections(server, {
         perNetwork: config.number("connections.per_network"),
@@ -204,10 +210,11 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       });
       doors.push({ server, connections });
       hearProxies(server, (address) => config.text("proxy_protocol") === "on" && holds(proxies(), address));
-      await listen(server, where, flag);
       server.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        void setTimeout(goodbyeMs, undefined, { ref: false }).then(() => client.destroy());
       });
+      await listen(server, where, flag);
     };
 
     const socket = createServer(limits, (request, response) =>
@@ -226,35 +233,57 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
 
     const secureAddress = parseListen(config.text("https.listen"));
     const { certificates, clock } = house;
-    const hasCertificate = (host: string) => certificates.isValid(host, clock.now());
-    const web = createServer(
-      limits,
-      createEdge({
-        press,
-        app: visitors,
-        health,
-        challenges: house.keeper.challenges,
-        ...(secureAddress
-          ? {
-              hasCertificate,
-              cameOverTls: (request) => wasOpenedTls(request.socket) || cameOverTls(request, proxies()),
-            }
-          : {}),
-      }),
-    );
+    // Nobody is sent where nobody listens.
+    let listensSecurely = false;
+    const beginSecurely = () => {
+      listensSecurely = true;
+      certificates.beginServing();
+    };
+    const hasCertificate = (host: string) => listensSecurely && certificates.isValid(host, clock.now());
+    const web = createServer(limits);
+    const gate = createEdge({
+      press,
+      app: visitors,
+      health,
+      challenges: house.keeper.challenges,
+      ...(secureAddress
+        ? {
+            hasCertificate,
+            cameOverTls: (request) => wasOpenedTls(request.socket) || cameOverTls(request, proxies()),
+          }
+        : {}),
+    });
     const address = parseListen(config.text("listen")) as ListenPlace;
     if (secureAddress && isDeepStrictEqual(secureAddress, address))
       throw new UserError(
         "invalid",
         "http and https can't share one address: give each its own, like 0.0.0.0:80 and 0.0.0.0:443, or fd:3 and fd:4.",
       );
-    await openDoor(web, address, secureAddress ? "--http" : "--listen");
+    await openDoor(web, gate, address, secureAddress ? "--http" : "--listen");
     if (secureAddress) {
       const { createTlsServer } = await import("./tls/listener.ts");
-      const answer = createEdge({ press, app: visitors, health, isTls: true });
-      const { challenges } = house.keeper;
-      await openDoor(createTlsServer({ shelf: certificates, challenges, limits, answer }), secureAddress, "--https");
-      certificates.beginServing();
+      const secure = createTlsServer({ shelf: certificates, challenges: house.keeper.challenges, limits });
+      const secureGate = createEdge({ press, app: visitors, health, isTls: true });
+      try {
+        await openDoor(secure, secureGate, secureAddress, "--https");
+        beginSecurely();
+      } catch (error) {
+        // The port's holder is often on its way out, as when a server is replaced: the page doesn't wait for it.
+        if (!isInUse(error)) throw error;
+        const tries = "Until then everything is served over http alone; it is tried again every 10 seconds.";
+        log.error("https.unavailable", { message: `${error.message} ${tries}` });
+        retries = setInterval(async () => {
+          try {
+            await listen(secure, secureAddress, "--https");
+          } catch {
+            return; // Said already.
+          }
+          clearInterval(retries);
+          beginSecurely();
+          log.info("https.listening", { https: config.text("https.listen") });
+        }, retryMs);
+        retries.unref();
+      }
     }
     const origin = originOfDoor(web, address);
 
@@ -269,16 +298,19 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     const jobs = startJobs(house);
     house.mailer.wake();
     house.announcer.wake();
+    const https = listensSecurely ? config.text("https.listen") : "";
     log.info("server.started", {
       version,
       listen: origin,
-      https: config.text("https.listen"),
+      https,
       mail: config.text("mail.smtp_url") === "" ? "kept" : "smtp",
     });
     return {
       deps: house,
       origin,
+      https,
       stop: async () => {
+        clearInterval(retries);
         jobs.stop();
         pauses.stop();
         pressure.stop();
@@ -289,6 +321,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       },
     };
   } catch (error) {
+    clearInterval(retries);
     for (const { server } of doors) server.close();
     await house.close();
     throw error;
@@ -332,96 +365,14 @@ function lazyListener(
   };
 }
 
-/** Slow clients are let go: headers within 5 s, a whole request within 10 s, idle connections after 60 s. */
-const limits = {
-  headersTimeout: 5_000,
-  requestTimeout: 10_000,
-  keepAliveTimeout: 60_000,
-  connectionsCheckingInterval: 1_000,
-  maxHeaderSize: 16_384,
-};
-
 /** Between listening and loading the app. */
 const settleMs = 20;
 
-/** Whoever asks and then doesn't read. Longer than the longest answer takes to begin: a test letter's outcome. */
+/** Whoever was told that their request is none and doesn't go. */
+const goodbyeMs = 2_000;
+
+/** Whoever waits for an answer that doesn't come. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;
 
-type Place = { path: string } | ListenPlace;
-
-/** @param flag names the address on the command line */
-function listen(server: Server | SecureServer, where: Place, flag = ""): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(inWords(error, where, flag)));
-    server.listen(where, () => resolve());
-  });
-}
-
-function originOfDoor(door: Server, place: ListenPlace): string {
-  const bound = door.address() as { address: string; port: number };
-  // A name was given as one: the links of the example begin with it.
-  const host = "fd" in place ? bound.address : place.host;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${bound.port}`;
-}
-
-function inWords(error: NodeJS.ErrnoException, where: Place, flag: string): Error {
-  if ("path" in where) {
-    if (error.code === "EINVAL" || where.path.length > 100) {
-      return new UserError(
-        "invalid",
-        `The path of the data folder is too long for a UNIX socket: ${where.path}. Choose a shorter one.`,
-      );
-    }
-    return new UserError(
-      "invalid",
-      `The socket ${where.path} can't be made (${error.code}). Check the folder's owner and rights.`,
-    );
-  }
-  if ("fd" in where) {
-    const way = "Start it with systemctl start candor.socket (docs/systemd)";
-    return new UserError(
-      "invalid",
-      `No listening socket was passed as fd:${where.fd}. ${way}, or give an address with ${flag} ADDR:PORT.`,
-    );
-  }
-  const address = `${where.host}:${where.port}`;
-  const advice = `Give another with ${flag} ADDR:PORT.`;
-  if (error.code === "EADDRINUSE") {
-    return new UserError(
-      "conflict",
-      `${address} is in use by another program. Stop that one, or give another address with ${flag} ADDR:PORT.`,
-    );
-  }
-  if (error.code === "EACCES") {
-    const right = "Give it the right (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or another address with";
-    return new UserError("forbidden", `This user may not listen on ${address}. ${right} ${flag} ADDR:PORT.`);
-  }
-  return new UserError("invalid", `Candor can't listen on ${address} (${error.code}). ${advice}`);
-}
-
-/** From when on whoever connected and asks nothing is let go too, and when all the others are. */
-const askingMs = 1_000;
-const longestAnswerMs = 10_000;
-
-/**
- * No request is cut: none is taken on any more, those under way are finished, and connections that rest are closed. Node's own
- * way closes also those that were just made, with their request on the way; net's, which is below it, leaves them to us.
- */
-function closeDoor({ server, connections }: Door): Promise<void> {
-  return new Promise((resolve) => {
-    const begun = performance.now();
-    const sweep = setInterval(letGo, 50);
-    NetServer.prototype.close.call(server, () => {
-      clearInterval(sweep);
-      resolve();
-    });
-    letGo();
-
-    function letGo() {
-      connections?.closeResting();
-      const waited = performance.now() - begun;
-      if (waited > askingMs) server.closeIdleConnections();
-      if (waited > longestAnswerMs) server.closeAllConnections();
-    }
-  });
-}
+/** Between two attempts to listen on an address that is in use. */
+const retryMs = 10_000;

@@ -35,7 +35,7 @@ export function announcementApi(deps: Deps): Route[] {
   const enter = { who: "program", role: "publisher" } as const;
   const announcements = "/v1/pages/:page/announcements";
   return [
-    { method: "GET", path: announcements, enter, run: list },
+    { method: "GET", path: announcements, enter, run: list, givesWay: 1 },
     { method: "POST", path: `${announcements}/:id{[0-9]{1,15}}/send`, enter, run: decide("send") },
     { method: "POST", path: `${announcements}/:id{[0-9]{1,15}}/drop`, enter, run: decide("drop") },
   ];

@@ -55,11 +55,17 @@ export function groupRoutes(deps: Deps, desk: Desk, { done, doing, stepIn }: Sha
 
   const enter = { who: "member", role: "page_config" } as const;
   return [
-    { method: "GET", path: "/admin/component-groups/new", enter, run: (c) => form(c, { name: "", description: "" }) },
-    { method: "POST", path: "/admin/component-groups", enter, run: create },
-    { method: "GET", path: "/admin/component-groups/:id", enter, run: show },
-    { method: "POST", path: "/admin/component-groups/:id", enter, run: change },
-    { method: "POST", path: "/admin/component-groups/:id/position", enter, run: move },
-    { method: "POST", path: "/admin/component-groups/:id/archive", enter, run: archive },
+    {
+      method: "GET",
+      path: "/admin/component-groups/new",
+      enter,
+      run: (c) => form(c, { name: "", description: "" }),
+      givesWay: 3,
+    },
+    { method: "POST", path: "/admin/component-groups", enter, run: create, givesWay: 3 },
+    { method: "GET", path: "/admin/component-groups/:id", enter, run: show, givesWay: 3 },
+    { method: "POST", path: "/admin/component-groups/:id", enter, run: change, givesWay: 3 },
+    { method: "POST", path: "/admin/component-groups/:id/position", enter, run: move, givesWay: 3 },
+    { method: "POST", path: "/admin/component-groups/:id/archive", enter, run: archive, givesWay: 3 },
   ];
 }

@@ -110,12 +110,12 @@ export function componentAdmin(deps: Deps): Route[] {
   const enter = { who: "member", role: "page_config" } as const;
   return [
     { method: "GET", path: "/admin/components", enter, run: list },
-    { method: "GET", path: "/admin/components/new", enter, run: (c) => form(c, blank) },
-    { method: "POST", path: "/admin/components", enter, run: create },
+    { method: "GET", path: "/admin/components/new", enter, run: (c) => form(c, blank), givesWay: 3 },
+    { method: "POST", path: "/admin/components", enter, run: create, givesWay: 3 },
     { method: "GET", path: "/admin/components/:id", enter, run: (c) => form(c, fieldsOf(find(c)), undefined, find(c)) },
     { method: "POST", path: "/admin/components/:id", enter, run: change },
-    { method: "POST", path: "/admin/components/:id/position", enter, run: move },
-    { method: "POST", path: "/admin/components/:id/archive", enter, run: archive },
+    { method: "POST", path: "/admin/components/:id/position", enter, run: move, givesWay: 3 },
+    { method: "POST", path: "/admin/components/:id/archive", enter, run: archive, givesWay: 3 },
     ...groupRoutes(deps, desk, { done, doing, stepIn }),
   ];
 }

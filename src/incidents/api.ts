@@ -185,7 +185,7 @@ export function incidentApi(deps: Deps): Route[] {
   const incidents = "/v1/pages/:page/incidents";
   const one = `${incidents}/:id`;
   return [
-    { method: "GET", path: incidents, enter: reading, run: list },
+    { method: "GET", path: incidents, enter: reading, run: list, givesWay: 1 },
     { method: "POST", path: incidents, enter: writing, run: open },
     { method: "GET", path: `${incidents}/unresolved`, enter: reading, run: unresolved },
     {
@@ -193,18 +193,21 @@ export function incidentApi(deps: Deps): Route[] {
       path: `${incidents}/upcoming`,
       enter: reading,
       run: (c) => slice(c, listUpcoming(db, c.get("page").id)),
+      givesWay: 1,
     },
     {
       method: "GET",
       path: `${incidents}/scheduled`,
       enter: reading,
       run: maintenances(["scheduled", "in_progress", "verifying"]),
+      givesWay: 1,
     },
     {
       method: "GET",
       path: `${incidents}/active_maintenance`,
       enter: reading,
       run: maintenances(["in_progress", "verifying"]),
+      givesWay: 1,
     },
     { method: "GET", path: one, enter: reading, run: (c) => c.json(shape(c, idOf(c))) },
     // Ours: what `candor incident resolve` sets its components to.

@@ -136,8 +136,8 @@ export function mailAdmin(deps: Deps): Route[] {
   const enter = { who: "member", role: "publisher" } as const;
   return [
     { method: "GET", path: "/admin/mail", enter, run: (c) => list(c), givesWay: 1 },
-    { method: "POST", path: "/admin/mail", enter, run: test },
-    { method: "GET", path: "/admin/mail/:id", enter, run: (c) => show(c) },
-    { method: "POST", path: "/admin/mail/:id", enter, run: change },
+    { method: "POST", path: "/admin/mail", enter, run: test, givesWay: 3 },
+    { method: "GET", path: "/admin/mail/:id", enter, run: (c) => show(c), givesWay: 1 },
+    { method: "POST", path: "/admin/mail/:id", enter, run: change, givesWay: 3 },
   ];
 }

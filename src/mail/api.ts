@@ -125,10 +125,10 @@ export function mailApi(deps: Deps): Route[] {
   const one = `${mail}/:id{[0-9]{1,15}}`;
   return [
     { method: "GET", path: mail, enter, run: list, givesWay: 1 },
-    { method: "GET", path: `${mail}/queue`, enter, run: queue },
-    { method: "POST", path: `${mail}/test`, enter: { who: "program", role: "page_config" }, run: test },
-    { method: "GET", path: one, enter, run: (c) => c.json(detail(which(c))) },
-    { method: "POST", path: `${one}/retry`, enter, run: retry },
-    { method: "DELETE", path: one, enter, run: drop },
+    { method: "GET", path: `${mail}/queue`, enter, run: queue, givesWay: 1 },
+    { method: "POST", path: `${mail}/test`, enter: { who: "program", role: "page_config" }, run: test, givesWay: 3 },
+    { method: "GET", path: one, enter, run: (c) => c.json(detail(which(c))), givesWay: 1 },
+    { method: "POST", path: `${one}/retry`, enter, run: retry, givesWay: 3 },
+    { method: "DELETE", path: one, enter, run: drop, givesWay: 3 },
   ];
 }

@@ -80,8 +80,14 @@ export function pageAdmin(deps: Deps): Route[] {
       enter: member,
       run: (c) => desk.page(c, "overview", overview(deps, c.get("page"))),
     },
-    { method: "GET", path: "/admin/settings", enter: member, run: (c) => showSettings(c) },
-    { method: "POST", path: "/admin/settings", enter: { who: "member", role: "page_config" }, run: saveSettings },
+    { method: "GET", path: "/admin/settings", enter: member, run: (c) => showSettings(c), givesWay: 3 },
+    {
+      method: "POST",
+      path: "/admin/settings",
+      enter: { who: "member", role: "page_config" },
+      run: saveSettings,
+      givesWay: 3,
+    },
   ];
 }
 

@@ -166,7 +166,7 @@ export function pageApi(deps: Deps): Route[] {
   return [
     { method: "GET", path: "/v1/pages", enter: anyToken, run: list },
     { method: "GET", path: "/v1/pages/:page", enter: anyToken, run: (c) => c.json(shape(c.get("page"))) },
-    ...patchOrPut("/v1/pages/:page", { who: "program", role: "page_config" }, change),
+    ...patchOrPut("/v1/pages/:page", { who: "program", role: "page_config" }, change, 3),
     {
       method: "GET",
       path: "/v1/pages/:page/hosts",

@@ -177,12 +177,18 @@ export function subscriberAdmin(deps: Deps): Route[] {
   const enter = { who: "member", role: "publisher" } as const;
   return [
     { method: "GET", path: "/admin/subscribers", enter, run: (c) => list(c), givesWay: 1 },
-    { method: "POST", path: "/admin/subscribers/find", enter, run: find },
-    { method: "GET", path: "/admin/subscribers/find", enter, run: (c) => seeOther(c, "/admin/subscribers") },
-    { method: "GET", path: "/admin/subscribers/new", enter, run: (c) => showNew(c, fresh) },
-    { method: "POST", path: "/admin/subscribers", enter, run: add },
-    { method: "GET", path: "/admin/subscribers/:id", enter, run: (c) => show(c) },
-    { method: "POST", path: "/admin/subscribers/:id", enter, run: change },
+    { method: "POST", path: "/admin/subscribers/find", enter, run: find, givesWay: 1 },
+    {
+      method: "GET",
+      path: "/admin/subscribers/find",
+      enter,
+      run: (c) => seeOther(c, "/admin/subscribers"),
+      givesWay: 1,
+    },
+    { method: "GET", path: "/admin/subscribers/new", enter, run: (c) => showNew(c, fresh), givesWay: 3 },
+    { method: "POST", path: "/admin/subscribers", enter, run: add, givesWay: 3 },
+    { method: "GET", path: "/admin/subscribers/:id", enter, run: (c) => show(c), givesWay: 1 },
+    { method: "POST", path: "/admin/subscribers/:id", enter, run: change, givesWay: 3 },
   ];
 }
 

@@ -103,9 +103,9 @@ export function bulkSubscriberRoutes(deps: Deps): Route[] {
   const enter = { who: "program", role: "publisher" } as const;
   const subscribers = "/v1/pages/:page/subscribers";
   return [
-    { method: "POST", path: `${subscribers}/resend_confirmation`, enter, run: resend },
-    { method: "POST", path: `${subscribers}/unsubscribe`, enter, run: leave },
-    { method: "POST", path: `${subscribers}/reactivate`, enter, run: reactivate },
+    { method: "POST", path: `${subscribers}/resend_confirmation`, enter, run: resend, givesWay: 3 },
+    { method: "POST", path: `${subscribers}/unsubscribe`, enter, run: leave, givesWay: 3 },
+    { method: "POST", path: `${subscribers}/reactivate`, enter, run: reactivate, givesWay: 3 },
   ];
 }
 

@@ -3,7 +3,7 @@
  * says so (RFC 6066, 3), and learns nothing of the names that are served. What can't be read is left to OpenSSL to refuse.
  */
 import { randomBytes } from "node:crypto";
-import type { RequestListener, ServerOptions } from "node:http";
+import type { ServerOptions } from "node:http";
 import { createServer, type Server } from "node:https";
 import type { Socket } from "node:net";
 import { createServer as createChallengeServer } from "node:tls";
@@ -23,46 +23,51 @@ export function createTlsServer(input: {
   shelf: CertificateShelf;
   challenges: Challenges;
   limits: ServerOptions;
-  answer: RequestListener;
 }): Server {
   const { shelf, challenges } = input;
-  const server = createServer(
-    {
-      ...input.limits,
-      ...posture,
-      handshakeTimeout: handshakeMs,
-      ALPNProtocols: ["http/1.1"],
-      ticketKeys: randomBytes(48),
-      SNICallback: (name, done) => done(null, shelf.find(name.toLowerCase())),
-    },
-    input.answer,
-  );
+  const server = createServer({
+    ...input.limits,
+    ...posture,
+    handshakeTimeout: handshakeMs,
+    ALPNProtocols: ["http/1.1"],
+    ticketKeys: randomBytes(48),
+    SNICallback: (name, done) => done(null, shelf.find(name.toLowerCase())),
+  });
+  // Node leaves a handshake that failed or came to nothing to its listener, and https's own would answer it in words that wait
+  // for the handshake to end.
+  server.removeAllListeners("tlsClientError");
+  server.on("tlsClientError", letGo);
   const rotation = setInterval(() => server.setTicketKeys(randomBytes(48)), ticketKeyMs);
   rotation.unref();
   server.once("close", () => clearInterval(rotation));
 
-  // The handshake is all that an authority wants of it (RFC 8737, 3).
+  // The handshake is all that an authority wants of it (RFC 8737, 3). acme-client's certificate says that its key signs
+  // certificates only, which clients of TLS 1.2 refuse; every authority that looks this way speaks 1.3.
   const challengeServer = createChallengeServer(
     {
-      minVersion: "TLSv1.2",
+      minVersion: "TLSv1.3",
       handshakeTimeout: handshakeMs,
       ALPNProtocols: [challengeProtocol],
       SNICallback: (name, done) => done(null, challenges.contextFor(name.toLowerCase())),
     },
-    (socket) => socket.end(),
+    (socket) => {
+      socket.on("error", () => socket.destroy());
+      const late = setTimeout(() => socket.destroy(), handshakeMs);
+      socket.on("close", () => clearTimeout(late));
+      socket.end();
+    },
   );
-  challengeServer.on("tlsClientError", () => {});
+  challengeServer.on("tlsClientError", letGo);
 
   // Node's own listener begins the handshake; it gets the socket once the name is known to be ours.
   const [shakeHands] = server.listeners("connection") as [(socket: Socket) => void];
   server.removeListener("connection", shakeHands);
   server.on("connection", (socket: Socket) => {
     const late = setTimeout(() => socket.destroy(), handshakeMs);
-    const gone = () => socket.destroy();
-    socket.on("error", gone);
+    // For good: a client may break off at any time, and nobody else listens for it while the alert is on its way.
+    socket.on("error", () => socket.destroy());
     void readHello(socket).then(({ name, protocols }) => {
       clearTimeout(late);
-      socket.removeListener("error", gone);
       if (socket.destroyed) return;
       const isChallenge = protocols.length === 1 && protocols[0] === challengeProtocol;
       if (isChallenge && name && challenges.contextFor(name)) {
@@ -74,4 +79,8 @@ export function createTlsServer(input: {
     });
   });
   return server;
+}
+
+function letGo(_error: Error, socket: Socket): void {
+  socket.destroy();
 }

@@ -3,7 +3,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { connect } from "node:net";
+import { connect, createServer as createSocketServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { needsMount } from "../support/need.ts";
@@ -114,6 +114,61 @@ test("a second server on the same folder, and a port in use, are refused in one 
   assert.ok(isOneLine(second), second.stderr);
   assert.match(second.stderr, /Another Candor is using the data folder/);
   assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200, "the first goes on");
+});
+
+test("where the https port is taken the page is served over http, and https as soon as the port is free", {
+  timeout: 40_000,
+}, async (t) => {
+  const place = await foundedPlace(t);
+  const secure = await freePort();
+  const blocker = createServer().listen(secure, "127.0.0.1");
+  t.after(() => blocker.close());
+  await once(blocker, "listening");
+  const addresses = ["--http", `127.0.0.1:${place.port}`, "--https", `127.0.0.1:${secure}`];
+  const server = await place.start(["serve", ...addresses]);
+  assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200);
+  blocker.close();
+  const answers = () =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect(secure, "127.0.0.1", () => resolve(true));
+      socket.on("error", () => resolve(false)).on("connect", () => socket.destroy());
+    });
+  while (!(await answers())) await new Promise((resolve) => setTimeout(resolve, 100));
+  const { code, stderr } = await server.stop();
+  assert.equal(code, 0);
+  const lines = stderr
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const [trouble, started, listening] = ["https.unavailable", "server.started", "https.listening"].map((event) =>
+    lines.find((line) => line.event === event),
+  );
+  assert.equal(trouble.level, "error");
+  assert.match(
+    trouble.message,
+    /^127\.0\.0\.1:\d+ is in use by another program\. Stop that one, .* --https ADDR:PORT\./,
+  );
+  assert.equal(started.https, "");
+  assert.equal(listening.https, `127.0.0.1:${secure}`);
+});
+
+test("a server that is told to stop isn't kept by an authority that doesn't answer", async (t) => {
+  const place = await foundedPlace(t);
+  const silent = createSocketServer().listen(0, "127.0.0.1");
+  t.after(() => silent.close());
+  const asked = once(silent, "connection");
+  await once(silent, "listening");
+  const { port } = silent.address() as { port: number };
+  const added = await place.run(["host", "add", "https://status.example.com"]);
+  assert.equal(added.code, 0, added.stderr);
+  const env = { CANDOR_ACME_DIRECTORY: `https://127.0.0.1:${port}/dir`, CANDOR_ACME_CONTACT: "olive@example.com" };
+  const addresses = ["--http", `127.0.0.1:${place.port}`, "--https", `127.0.0.1:${await freePort()}`];
+  const server = await place.start(["serve", ...addresses], { env });
+  const [line] = await asked;
+  t.after(() => line.destroy());
+  const began = performance.now();
+  assert.equal((await server.stop()).code, 0);
+  assert.ok(performance.now() - began < 10_000, `${performance.now() - began} ms`);
 });
 
 test("serve takes a socket that was passed to it, and who comes during a restart waits instead of being refused", {

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { createServer, type RequestListener } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
+import { connect as connectSecurely } from "node:tls";
 import { capConnections } from "../../src/connections.ts";
+import { createAuthority } from "../support/authority.ts";
 
 type Line = { event: string; detail: object | undefined };
 
@@ -11,10 +14,11 @@ async function open(
   t: TestContext,
   caps: { perNetwork: number; inAll: number; isProxy?: (address: string) => boolean },
   answer: RequestListener = (_request, response) => response.end("here"),
+  identity?: { cert: string; key: string },
 ) {
   const lines: Line[] = [];
   const say = (event: string, detail?: object) => void lines.push({ event, detail });
-  const server = createServer(answer);
+  const server = identity ? createSecureServer(identity, answer) : createServer(answer);
   capConnections(server, {
     isProxy: () => false,
     log: { debug: say, info: say, warn: say, error: say },
@@ -28,11 +32,21 @@ async function open(
   const { port } = server.address() as AddressInfo;
   const enter = (localAddress = "127.0.0.1") =>
     new Promise<Socket>((resolve) => {
-      const socket = connect({ port, host: "127.0.0.1", localAddress }, () => resolve(socket));
+      const where = { port, host: "127.0.0.1", localAddress };
+      const socket: Socket = identity
+        ? connectSecurely({ ...where, rejectUnauthorized: false }, () => resolve(socket))
+        : connect(where, () => resolve(socket));
       socket.on("error", () => {});
       t.after(() => socket.destroy());
     });
-  return { enter, lines };
+  /** How long the server keeps a connection. */
+  const kept = new Map<number, Promise<number>>();
+  server.prependListener("connection", (socket: Socket) => {
+    const began = performance.now();
+    const { remotePort = 0 } = socket;
+    kept.set(remotePort, new Promise((resolve) => socket.once("close", () => resolve(performance.now() - began))));
+  });
+  return { enter, lines, keeps: (socket: Socket) => kept.get(socket.localPort ?? 0) as Promise<number> };
 }
 
 const request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -107,4 +121,29 @@ test("a trusted proxy speaks for many, and all together have a limit as well", a
   held[0]?.destroy();
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.match(await ask(await enter("127.0.0.5")), /here/);
+});
+
+test("who asks and doesn't take the answers is let go, and who takes them slowly gets them all", {
+  timeout: 60_000,
+}, async (t) => {
+  const authority = await createAuthority();
+  const { certificate, key } = await authority.issue(["status.example.com"]);
+  const large = Buffer.alloc(7_000_000, "x");
+  const caps = { perNetwork: 100, inAll: 100 };
+  await Promise.all(
+    [undefined, { cert: certificate, key }].map(async (identity) => {
+      const { enter, keeps } = await open(t, caps, (_request, response) => response.end(large), identity);
+      const [never, hardly, slow] = [await enter(), await enter(), await enter()];
+      for (const socket of [never, hardly, slow]) socket.pause().write(request);
+      const sips = setInterval(() => hardly.read(200), 1_000);
+      let taken = 0;
+      const gulps = setInterval(() => {
+        taken += (slow.read() as Buffer | null)?.length ?? 0;
+      }, 50);
+      t.after(() => [sips, gulps].map(clearInterval));
+      for (const held of await Promise.all([keeps(never), keeps(hardly)])) assert.ok(held < 15_000, `${held} ms`);
+      while (!slow.destroyed && taken < large.length) await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.ok(taken > large.length, "with its headers");
+    }),
+  );
 });

@@ -93,6 +93,32 @@ const cases: [what: string, request: string, status: number][] = [
   ["a space in the address", `GET /a b HTTP/1.1\r\n${good}\r\n`, 400],
   ["a program without a token", `POST /v1/pages HTTP/1.1\r\n${good}Content-Length: 0\r\n\r\n`, 405],
   ["a form without its fields", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 0\r\n\r\n`, 422],
+  ["an expectation", `POST /subscribe HTTP/1.1\r\n${good}Expect: x\r\nContent-Length: 5\r\n\r\n`, 417],
+  ["an expectation of an unknown host", "POST / HTTP/1.1\r\nHost: evil.test\r\nExpect: x\r\n\r\n", 417],
+  ["two expectations", `POST / HTTP/1.1\r\n${good}Expect: 100-continue\r\nExpect: x\r\n\r\n`, 417],
+  ["an expectation in a list", `POST / HTTP/1.1\r\n${good}Expect: 100-continue, x\r\n\r\n`, 417],
+  ["leave to go on without a host", "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", 400],
+  [
+    "leave to go on with two lengths",
+    `POST / HTTP/1.1\r\n${good}Expect: 100-continue\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n`,
+    400,
+  ],
+  [
+    "leave to go on to an unknown host",
+    "POST / HTTP/1.1\r\nHost: evil.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
+    421,
+  ],
+  [
+    "leave to go on with a packed body",
+    `POST /subscribe HTTP/1.1\r\n${good}Expect: 100-continue\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n`,
+    415,
+  ],
+  ["leave to go on where nothing follows", `GET / HTTP/1.1\r\n${good}Expect: 100-Continue\r\n\r\n`, 200],
+  [
+    "leave to go on in HTTP/1.0, which doesn't know it",
+    `POST /subscribe HTTP/1.0\r\n${good}Expect: 100-continue\r\nContent-Length: 0\r\n\r\n`,
+    422,
+  ],
   ["a path that climbs", `GET /../../etc/passwd HTTP/1.1\r\n${good}\r\n`, 404],
   ["a path that climbs in disguise", `GET /assets/%2e%2e%2fpackage.json HTTP/1.1\r\n${good}\r\n`, 404],
 ];
@@ -107,6 +133,16 @@ for (const [what, request, status] of cases) {
     await house.close();
   });
 }
+
+test("whoever asks whether to go on with a body is told so once the gate lets them through, and then answered", async () => {
+  const house = await openTestHouse();
+  const answer = await speak(
+    house,
+    `POST /subscribe HTTP/1.1\r\n${good}Expect: 100-continue\r\nContent-Length: 0\r\n\r\n`,
+  );
+  assert.match(answer, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 422 /);
+  await house.close();
+});
 
 test("CONNECT is hung up on", async () => {
   const house = await openTestHouse();

@@ -12,7 +12,7 @@ import { createComponent, createGroup } from "../../src/components/components.ts
 import type { SettingName } from "../../src/config.ts";
 import { createKeyring, openKeyring } from "../../src/crypto/keyring.ts";
 import type { Deps } from "../../src/deps.ts";
-import { createEdge } from "../../src/edge.ts";
+import { createEdge, hangGate } from "../../src/edge.ts";
 import { addHost, createPage, type Page } from "../../src/pages/pages.ts";
 import type { Role } from "../../src/schema.ts";
 import { openHouse } from "../../src/server.ts";
@@ -98,7 +98,8 @@ export async function openTestHouse(settings: Partial<Record<SettingName, string
     app.fetch(incoming, { peer: env.incoming.headers["x-test-peer"] ?? "192.0.2.1", operator: false }),
   );
   const health = (_request: unknown, response: any) => response.writeHead(200).end("ok");
-  const server = createServer(createEdge({ press: house.press, app: visitors, health }));
+  const server = createServer();
+  hangGate(server, createEdge({ press: house.press, app: visitors, health }));
   const port = await new Promise<number>((resolve) =>
     server.listen(0, "127.0.0.1", () => resolve((server.address() as any).port)),
   );

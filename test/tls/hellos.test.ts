@@ -1,7 +1,7 @@
 /** Handshakes that begin like one and go wrong: cut, flipped, stretched, sent in crumbs. The server outlives them all. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { type AddressInfo, connect, type Server } from "node:net";
 import { test } from "node:test";
 import { connect as connectSecurely, createSecureContext } from "node:tls";
 import { setFlagsFromString } from "node:v8";
@@ -9,6 +9,7 @@ import { runInNewContext } from "node:vm";
 import { parseHello } from "../../src/tls/hello.ts";
 import { createTlsServer } from "../../src/tls/listener.ts";
 import { createAuthority } from "../support/authority.ts";
+import { helloFor } from "../support/hello.ts";
 
 const host = "status.example.com";
 const many = process.env.CI ? 10_000 : 2_000;
@@ -22,24 +23,6 @@ function chance(seed: number): (most: number) => number {
     state ^= state << 5;
     return (state >>> 0) % most;
   };
-}
-
-/** What a client really says first. */
-async function captureHello(servername: string, protocols: string[]): Promise<Buffer> {
-  const ear = createServer();
-  ear.listen(0, "127.0.0.1");
-  await once(ear, "listening");
-  const heard = once(ear, "connection").then(async ([socket]) => {
-    const [data] = await once(socket, "data");
-    socket.destroy();
-    return data as Buffer;
-  });
-  const client = connectSecurely({ port: (ear.address() as AddressInfo).port, servername, ALPNProtocols: protocols });
-  client.on("error", () => {});
-  const hello = await heard;
-  client.destroy();
-  ear.close();
-  return hello;
 }
 
 function spoil(hello: Buffer, pick: (most: number) => number): Buffer[] {
@@ -84,7 +67,7 @@ function say(server: Server, parts: Buffer[]): Promise<void> {
 }
 
 test("a hello is read when it is whole, however it comes, and says which host and protocols are wanted", async () => {
-  const hello = await captureHello("Status.Example.com", ["h2", "http/1.1"]);
+  const hello = await helloFor("Status.Example.com", ["h2", "http/1.1"]);
   for (let length = 0; length < hello.length; length++) assert.equal(parseHello(hello.subarray(0, length)), undefined);
   assert.deepEqual(parseHello(hello), { name: host, protocols: ["h2", "http/1.1"] });
   assert.deepEqual(parseHello(Buffer.from("GET / HTTP/1.1\r\n")), { name: undefined, protocols: [] });
@@ -110,14 +93,15 @@ test(`${many} spoilt hellos end no process, leave no memory behind, and keep nob
     showInHandshake: async () => {},
     takeDown: () => {},
   };
-  const server = createTlsServer({ shelf, challenges, limits: {}, answer: (_request, response) => response.end("ok") });
+  const server = createTlsServer({ shelf, challenges, limits: {} });
+  server.on("request", (_request, response) => response.end("ok"));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(() => server.close());
   const hellos = [
-    await captureHello(host, ["http/1.1"]),
-    await captureHello(host, ["acme-tls/1"]),
-    await captureHello("other.example.net", ["h2", "http/1.1"]),
+    await helloFor(host, ["http/1.1"]),
+    await helloFor(host, ["acme-tls/1"]),
+    await helloFor("other.example.net", ["h2", "http/1.1"]),
   ];
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { get as getPlain } from "node:http";
 import { Agent, request } from "node:https";
+import { connect as connectPlain, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
@@ -13,6 +14,7 @@ import { addHost, listPages } from "../../src/pages/pages.ts";
 import { openHouse, startServer } from "../../src/server.ts";
 import { importCertificate } from "../../src/tls/certificates.ts";
 import { type Authority, createAuthority } from "../support/authority.ts";
+import { helloFor } from "../support/hello.ts";
 import { freePort } from "../support/ports.ts";
 
 let authority: Authority;
@@ -20,7 +22,11 @@ before(async () => {
   authority = await createAuthority();
 });
 
-async function serve(t: TestContext, clock = { now: () => Date.now() }, before: { imported?: string[] } = {}) {
+async function serve(
+  t: TestContext,
+  clock = { now: () => Date.now() },
+  before: { imported?: string[]; start?: (port: number) => Promise<void> } = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
   const now = Date.now();
@@ -39,6 +45,7 @@ async function serve(t: TestContext, clock = { now: () => Date.now() }, before: 
     importCertificate(founded.db, { chain, key, authority: authority.root, keys: founded.keys, now });
   }
   await founded.close();
+  await before.start?.(port);
   const server = await startServer({
     ...place,
     environment: {},
@@ -248,11 +255,10 @@ test("only TLS 1.3, and 1.2 with forward secrecy and AEAD, are spoken", async (t
 test("what isn't TLS is closed, and a client that says nothing is let go", { timeout: 20_000 }, async (t) => {
   const { bring, port, ask } = await serve(t);
   await bring(["status.example.com"]);
-  const { connect: open } = await import("node:net");
   const life = (says: string) =>
     new Promise<number>((resolve) => {
       const began = performance.now();
-      const socket = open(port, "127.0.0.1", () => says && socket.write(says));
+      const socket = connectPlain(port, "127.0.0.1", () => says && socket.write(says));
       socket.resume();
       socket.on("error", () => {});
       socket.on("close", () => resolve(performance.now() - began));
@@ -266,4 +272,92 @@ test("what isn't TLS is closed, and a client that says nothing is let go", { tim
   for (const taken of [plain, noise]) assert.ok(taken < 2_000, `${taken} ms`);
   for (const taken of [half, silent]) assert.ok(taken < 8_000, `${taken} ms`);
   assert.equal((await ask("status.example.com")).status, 200);
+});
+
+function reach(t: TestContext, port: number): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connectPlain({ port, host: "127.0.0.1" }, () => resolve(socket));
+    socket.on("error", () => {});
+    t.after(() => socket.destroy());
+  });
+}
+
+test("strangers who break off in the middle of their hello's answer end nothing", async (t) => {
+  const { bring, port, ask } = await serve(t);
+  await bring(["status.example.com"]);
+  const hello = await helloFor("stranger.example.org");
+  for (let count = 0; count < 500; count++) {
+    const socket = await reach(t, port);
+    await new Promise<void>((resolve) => socket.write(hello, () => resolve()));
+    socket.resetAndDestroy();
+  }
+  assert.equal((await ask("status.example.com")).status, 200);
+});
+
+test("a handshake that is begun and not finished is let go", { timeout: 20_000 }, async (t) => {
+  const { bring, port } = await serve(t);
+  await bring(["status.example.com"]);
+  const hello = await helloFor("status.example.com");
+  const socket = await reach(t, port);
+  const began = performance.now();
+  const left = new Promise<number>((resolve) => socket.once("close", () => resolve(performance.now() - began)));
+  socket.resume().write(hello);
+  const open = setTimeout(() => socket.destroy(), 12_000);
+  const stayed = await left;
+  clearTimeout(open);
+  assert.ok(stayed < 10_000, `${stayed} ms`);
+});
+
+test("whoever is in the middle of a handshake doesn't keep the server from stopping", {
+  timeout: 30_000,
+}, async (t) => {
+  const { bring, port, stop } = await serve(t);
+  await bring(["status.example.com"]);
+  const hello = await helloFor("status.example.com");
+  for (let count = 0; count < 20; count++)
+    (await reach(t, port)).write(count % 2 === 0 ? hello : hello.subarray(0, 50));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const began = performance.now();
+  await stop();
+  assert.ok(performance.now() - began < 12_000, `${performance.now() - began} ms`);
+});
+
+test("the name of a handshake may be in capitals", async (t) => {
+  const { bring, ask } = await serve(t);
+  await bring(["status.example.com"]);
+  const answer = await ask("status.example.com", { servername: "Status.Example.COM" });
+  assert.equal(answer.status, 200);
+});
+
+test("who comes for a challenge gets its certificate over TLS 1.3, and may not stay", {
+  timeout: 20_000,
+}, async (t) => {
+  const { deps, handshake } = await serve(t);
+  await deps.keeper.challenges.showInHandshake({ name: "status.example.com", keyAuthorization: "abc.def" });
+  const options = { ALPNProtocols: ["acme-tls/1"], rejectUnauthorized: false, allowHalfOpen: true };
+  const socket = await handshake("status.example.com", options);
+  assert.deepEqual([socket.getProtocol(), socket.alpnProtocol], ["TLSv1.3", "acme-tls/1"]);
+  const stayed = new Promise<void>((resolve) => socket.once("close", resolve));
+  // It never says goodbye, and goes on talking.
+  const talk = setInterval(() => socket.write("x"), 500);
+  socket.on("close", () => clearInterval(talk)).resume();
+  // What the certificate says of its key's use is refused by clients of TLS 1.2 (RFC 5246, 7.4.2): they are told at once.
+  assert.match(
+    await codeOf(handshake("status.example.com", { ...options, maxVersion: "TLSv1.2" })),
+    /PROTOCOL_VERSION/,
+  );
+  await stayed;
+});
+
+test("nobody is sent to https while another program has its port", async (t) => {
+  const other = createServer();
+  t.after(() => other.close());
+  const hold = (port: number) => new Promise<void>((resolve) => other.listen(port, "127.0.0.1", resolve));
+  const { origin, bring, https } = await serve(t, undefined, { start: hold });
+  await bring(["status.example.com"]);
+  const headers = { host: "status.example.com" };
+  const status = await new Promise((resolve) =>
+    getPlain(origin, { headers, agent: false }, (response) => resolve(response.resume().statusCode)),
+  );
+  assert.deepEqual([https, status], ["", 200]);
 });

@@ -21,7 +21,8 @@ async function listen(t: TestContext) {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const { certificates: shelf, keeper } = house.deps;
   const answer = (_request: unknown, response: { end(text: string): void }) => response.end("ok");
-  const server = createTlsServer({ shelf, challenges: keeper.challenges, limits: {}, answer });
+  const server = createTlsServer({ shelf, challenges: keeper.challenges, limits: {} });
+  server.on("request", answer);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.after(async () => {

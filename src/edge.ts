@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Press } from "./statuspage/press.ts";
 import { answerPressed } from "./statuspage/public.ts";
@@ -48,6 +49,8 @@ export function createEdge(input: {
 }): RequestListener {
   const { press, challenges, hasCertificate, isTls } = input;
   return (request, response) => {
+    // Node gives the connection to an answer when the one before it is gone.
+    if (response.socket === null && isFarAhead(request.socket, response)) return void request.socket.destroy();
     const seen = look(request.rawHeaders);
     const { method, url = "" } = request;
     const reads = method === "GET" || method === "HEAD";
@@ -86,6 +89,19 @@ export function createEdge(input: {
 /** As sent, the name may be in capitals (RFC 6066, 3); nearly none is, and comparing alone costs nothing. */
 function isNamed({ servername }: TLSSocket, host: string): boolean {
   return servername === host || (typeof servername === "string" && servername.toLowerCase() === host);
+}
+
+/** One packet holds a thousand small requests, and each of them costs kilobytes until its answer is taken. */
+const mostAhead = 32;
+const ahead = new WeakMap<Socket, number>();
+
+/** Whether a connection asks and asks without waiting for an answer (RFC 9112, 9.3.2). */
+function isFarAhead(socket: Socket, response: ServerResponse): boolean {
+  const waiting = (ahead.get(socket) ?? 0) + 1;
+  if (waiting > mostAhead) return true;
+  ahead.set(socket, waiting);
+  response.once("close", () => ahead.set(socket, (ahead.get(socket) ?? 1) - 1));
+  return false;
 }
 
 /** Whoever was refused begins anew: what they sent along can't be taken for their next request. */

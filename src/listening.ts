@@ -24,11 +24,15 @@ export const limits = {
 export function listen(server: Server | SecureServer, where: Place, flag = ""): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
-      server.removeListener("listening", resolve);
+      server.removeListener("listening", begun);
       reject(inWords(error, where, flag));
     };
+    const begun = () => {
+      server.removeListener("error", failed);
+      resolve();
+    };
     server.once("error", failed);
-    server.once("listening", resolve);
+    server.once("listening", begun);
     server.listen(where);
   });
 }

@@ -210,6 +210,10 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       });
       doors.push({ server, connections });
       hearProxies(server, (address) => config.text("proxy_protocol") === "on" && holds(proxies(), address));
+      // Said by `listen` until then; later it is of a connection that the system couldn't give.
+      server.on("error", (error) => {
+        if (server.listening) log.error("connections.not_accepted", { error });
+      });
       server.on("clientError", (_error: Error, client: Socket) => {
         if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
         void setTimeout(goodbyeMs, undefined, { ref: false }).then(() => client.destroy());

@@ -144,6 +144,20 @@ test("whoever asks whether to go on with a body is told so once the gate lets th
   await house.close();
 });
 
+test("thirty requests in one packet are answered in their order, and a thousand aren't taken", async () => {
+  const house = await openTestHouse();
+  const ask = (path: string) => `GET ${path} HTTP/1.1\r\n${good}\r\n`;
+  for (let times = 0; times < 2; times++) {
+    const answers = await speak(house, ask("/").repeat(29) + ask("/nowhere"));
+    const found = [...answers.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => code);
+    assert.deepEqual(found, [...Array(29).fill("200"), "404"]);
+  }
+  const many = await speak(house, ask("/").repeat(1000)).catch(() => "");
+  assert.ok([...many.matchAll(/^HTTP\/1\.1 200/gm)].length < 100);
+  assert.match(await speak(house, ask("/")), /^HTTP\/1\.1 200/);
+  await house.close();
+});
+
 test("CONNECT is hung up on", async () => {
   const house = await openTestHouse();
   assert.equal(await speak(house, `CONNECT evil.test:443 HTTP/1.1\r\n${good}\r\n`), "");

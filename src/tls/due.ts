@@ -34,7 +34,7 @@ export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
 }
 
 export function sourceFor(db: Db, { name, best, wish, now }: Question): { directory: string; replaces?: string } {
-  const directory = chooseDirectory(db, name, wish);
+  const directory = chooseDirectory(db, { name, wish, now });
   const certificate = best(name, now);
   return certificate?.directory === directory && certificate.renewalId
     ? { directory, replaces: certificate.renewalId }
@@ -43,9 +43,10 @@ export function sourceFor(db: Db, { name, best, wish, now }: Question): { direct
 
 /**
  * The first authority, until it failed several times in a row; from then on they take turns. For any reason, because what
- * keeps one from finding the host may not keep the other.
+ * keeps one from finding the host may not keep the other. One whose limit is reached is passed over.
  */
-function chooseDirectory(db: Db, name: string, { authorities }: Wishes): string {
+function chooseDirectory(db: Db, input: { name: string; wish: Wishes; now: number }): string {
+  const { name, wish, now } = input;
   let tries = 0;
   let turn = 0;
   for (const { problem, stumbles } of failuresInARow(db, { name, purpose: "serve" }).toReversed()) {
@@ -53,8 +54,11 @@ function chooseDirectory(db: Db, name: string, { authorities }: Wishes): string 
     // One that wants to be left alone isn't asked three times.
     else tries += problem === "rateLimited" ? patience : stumbles + 1;
   }
-  const from = tries >= patience ? 1 : 0;
-  return (authorities[(from + turn) % authorities.length] as AuthorityChoice).directory;
+  if (tries >= patience) turn += 1;
+  const { authorities } = wish;
+  const inTurn = authorities.map((_, index) => authorities[(turn + index) % authorities.length] as AuthorityChoice);
+  const free = inTurn.find(({ directory }) => mayAskAt(db, { name, directory, now }) <= now);
+  return (free ?? (inTurn[0] as AuthorityChoice)).directory;
 }
 
 /**

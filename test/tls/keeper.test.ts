@@ -362,6 +362,18 @@ test("who asks again within the time that an authority wants to be left alone do
   assert.equal(opened().length, 1);
 });
 
+test("where the limit of one authority is reached, the other is asked", async () => {
+  const { keeper, live, opened } = makeWorld({ authorities: [one, two] });
+  for (let times = 0; times < 6; times++) {
+    await keeper.orderNow({ host, purpose: "serve" });
+    await live(3_000, 1_000);
+  }
+  assert.deepEqual(
+    opened().map(({ directory }) => directory),
+    [...Array(4).fill(one.directory), ...Array(2).fill(two.directory)],
+  );
+});
+
 test("an authority that wants to be left alone for a day keeps nobody from the other", async () => {
   const { world, live, opened, now } = makeWorld({ authorities: [one, two] });
   world.refuse = always("openOrder", () => problem("rateLimited", 429, "86400"), one.directory);

@@ -38,8 +38,7 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
     for (const certificate of listCertificates(db)) {
       const { id } = certificate;
       try {
-        const { chain, key } = openCertificate(db, { id, keys });
-        ready.set(id, createSecureContext({ ...posture, cert: chain, key }));
+        ready.set(id, contexts.get(id) ?? makeContext(id));
         usable.push(certificate);
       } catch (error) {
         log.error("certificate.unusable", { certificateId: id, error });
@@ -55,6 +54,11 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
         .all()
         .map(({ name, secureSince }) => [name, secureSince]),
     );
+  };
+  /** A millisecond each: of hundreds, only the new one is made. */
+  const makeContext = (id: string) => {
+    const { chain, key } = openCertificate(db, { id, keys });
+    return createSecureContext({ ...posture, cert: chain, key });
   };
   const noteServed = () => {
     const now = clock.now();

@@ -47,6 +47,7 @@ export type Steps = {
 
 /** Between two looks at an order that the authority works on. */
 const pollMs = 500;
+
 export function createSteps(input: {
   db: Db;
   keys: Keys;
@@ -166,6 +167,7 @@ export function createSteps(input: {
       throw new AuthorityProblem({ type: "badCertificate", detail: error.message }, 0);
     });
     const ended = findOrder(db, order.id);
+    if (ended.state !== "open") return; // It was dropped while it was downloaded.
     db.transaction(
       (tx) => {
         const kept = { ...issued, privateKey, directory, keys, now, chance: chance() };

@@ -2,7 +2,8 @@
  * Nobody may hold all connections: a network has its share, and all together have theirs. Over it, a connection that rests
  * between two requests makes room for the new one; where none rests, the new one is closed unanswered. A request under way
  * is never cut. Trusted proxies speak for many and count only in all. Whoever asks and then doesn't take the answers goes too:
- * node's own time limit begins anew with each piece, and behind a full buffer it is that of connections that rest.
+ * node's own time limit begins anew with each piece. So does whoever rests for long, because answers that lie in the system's
+ * buffers, which nobody takes either, look like that; proxies may rest longer, as they count on it.
  */
 import type { Server } from "node:http";
 import type { Server as SecureServer } from "node:https";
@@ -15,7 +16,7 @@ import { endOf, networkOf, plain } from "./network.ts";
 const mostLookedAt = 200;
 const quietMs = 60_000;
 const lookEveryMs = 1_000;
-/** Whoever has something to take, and took less than half a kilobyte a second for this long, takes nothing. */
+/** Whoever rested for this long, or has something to take and took less than half a kilobyte a second, goes. */
 const patienceMs = 10_000;
 const leastBytes = 512 * (patienceMs / 1_000);
 
@@ -31,6 +32,7 @@ export function capConnections(
   input: { perNetwork: number; inAll: number; isProxy: (address: string) => boolean; log: Log },
 ): Connections {
   const all = new Set<Socket>();
+  const proxies = new WeakSet<Socket>();
   // Over TLS requests are carried by another socket than the one that was accepted, with the same peer.
   const isTls = server instanceof TlsServer;
   const carriers = new Map<string, Socket>();
@@ -42,21 +44,31 @@ export function capConnections(
   });
   const networks = new Map<string, Set<Socket>>();
   const debtors = new Map<Socket, { since: number; taken: number }>();
+  const idlers = new Map<Socket, { since: number; written: number }>();
   const looks = setInterval(() => {
     const now = performance.now();
     for (const socket of all) {
-      const taken = takenBy(socket);
-      if (taken === undefined) {
-        debtors.delete(socket);
-        continue;
-      }
-      const debtor = debtors.get(socket);
-      if (debtor && now - debtor.since < patienceMs) continue;
-      // Reset, so that the system doesn't keep for minutes what was to be sent.
-      if (debtor && taken - debtor.taken < leastBytes) socket.resetAndDestroy();
-      else debtors.set(socket, { since: now, taken });
+      lookAtDebt(socket, now);
+      lookAtRest(socket, now);
     }
   }, lookEveryMs);
+  const lookAtDebt = (socket: Socket, now: number) => {
+    const taken = takenBy(socket);
+    if (taken === undefined) return void debtors.delete(socket);
+    const debtor = debtors.get(socket);
+    if (debtor && now - debtor.since < patienceMs) return;
+    // Reset, so that the system doesn't keep for minutes what was to be sent.
+    if (debtor && taken - debtor.taken < leastBytes) socket.resetAndDestroy();
+    else debtors.set(socket, { since: now, taken });
+  };
+  const lookAtRest = (socket: Socket, now: number) => {
+    const carrier = carrierOf(socket);
+    if (!carrier || !rests(carrier) || proxies.has(socket)) return void idlers.delete(socket);
+    const idler = idlers.get(socket);
+    const written = carrier.bytesWritten;
+    if (idler?.written !== written) idlers.set(socket, { since: now, written });
+    else if (now - idler.since >= patienceMs) socket.destroy(); // What the system has of it is still sent.
+  };
   looks.unref();
   server.once("close", () => clearInterval(looks));
   let refused = 0;
@@ -76,6 +88,7 @@ export function capConnections(
     if (address === "") return void socket.destroy(); // Gone before it was looked at.
     if (all.size >= input.inAll && !makeRoom(all, carrierOf)) return refuse(socket);
     const network = input.isProxy(address) ? undefined : networkOf(address);
+    if (network === undefined) proxies.add(socket);
     const own = network === undefined ? undefined : (networks.get(network) ?? new Set<Socket>());
     if (own && own.size >= input.perNetwork && !makeRoom(own, carrierOf)) return refuse(socket);
     all.add(socket);
@@ -83,6 +96,7 @@ export function capConnections(
     socket.once("close", () => {
       all.delete(socket);
       debtors.delete(socket);
+      idlers.delete(socket);
       own?.delete(socket);
       if (own?.size === 0 && network !== undefined) networks.delete(network);
     });

@@ -11,7 +11,7 @@ export type Door = { server: Server | SecureServer; connections: Connections | u
 
 type Place = { path: string } | ListenPlace;
 
-/** Slow clients are let go: headers within 5 s, a whole request within 10 s, idle connections after 60 s. */
+/** Slow clients are let go: headers within 5 s, a whole request within 10 s, idle connections of proxies after 60 s. */
 export const limits = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,

@@ -19,6 +19,7 @@ async function open(
   const lines: Line[] = [];
   const say = (event: string, detail?: object) => void lines.push({ event, detail });
   const server = identity ? createSecureServer(identity, answer) : createServer(answer);
+  server.keepAliveTimeout = 60_000;
   capConnections(server, {
     isProxy: () => false,
     log: { debug: say, info: say, warn: say, error: say },
@@ -121,6 +122,27 @@ test("a trusted proxy speaks for many, and all together have a limit as well", a
   held[0]?.destroy();
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.match(await ask(await enter("127.0.0.5")), /here/);
+});
+
+test("a connection that rests for long is closed, but a proxy's, and all that it was sent arrives", {
+  timeout: 30_000,
+}, async (t) => {
+  const answer = `here${"x".repeat(60_000)}`;
+  const caps = { perNetwork: 9, inAll: 9, isProxy: (address: string) => address === "127.0.0.9" };
+  const { enter, keeps } = await open(t, caps, (_request, response) => response.end(answer));
+  const [visitor, late, proxy] = [await enter(), await enter(), await enter("127.0.0.9")];
+  for (const socket of [visitor, proxy]) assert.ok(await ask(socket));
+  late.pause().write(request);
+  for (const held of await Promise.all([keeps(visitor), keeps(late)])) assert.ok(held < 15_000, `${held} ms`);
+  assert.ok(!proxy.destroyed);
+  let taken = 0;
+  late.on("data", (chunk) => {
+    taken += chunk.length;
+  });
+  const ended = new Promise((resolve) => late.once("end", resolve));
+  late.resume();
+  await ended;
+  assert.ok(taken > answer.length);
 });
 
 test("who asks and doesn't take the answers is let go, and who takes them slowly gets them all", {

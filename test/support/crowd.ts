@@ -9,14 +9,15 @@ import { parentPort, workerData } from "node:worker_threads";
 export type Crowd = { size: number; plain: number; secure: number; host: string; large: string; hello: Uint8Array };
 export type Told = { open: number; gone: number; longest: Record<string, number> };
 
-type Manner = { begins: string; times?: number; goesOn: string; reads?: 0 | 200; shakes?: "never" };
+type Manner = { begins: string; goesOn: string; reads?: 0 | 200; shakes?: "never" };
 
 const crowd = workerData as Crowd;
 const form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9000\r\n";
 const heads = (host: string) => `HTTP/1.1\r\nHost: ${host}\r\n`;
-const askingMs = 100;
-/** More than the system's own buffers take, and not asked for in one moment: that would be a flood, not a slow client. */
-const greedy = (host: string) => ({ begins: `GET ${crowd.large} ${heads(host)}\r\n`.repeat(50), times: 10 });
+/** As much as one may ask for ahead. It lies in the system's own buffers, and the connection seems to rest. */
+const greedy = (host: string) => ({ begins: `GET ${crowd.large} ${heads(host)}\r\n`.repeat(30), goesOn: "" });
+/** Who doesn't read doesn't see that they were let go: that late they look, and must find the end. */
+const lookMs = 13_500;
 
 /** How a slow client begins, what it sends every second afterwards, and how many bytes it reads then, if not all. */
 const manners = (host: string): Record<string, Manner> => ({
@@ -26,8 +27,8 @@ const manners = (host: string): Record<string, Manner> => ({
   silence: { begins: "", goesOn: "" },
 });
 const readers = (host: string): Record<string, Manner> => ({
-  "no reading": { ...greedy(host), goesOn: "G", reads: 0 },
-  "reading 200 bytes a second": { ...greedy(host), goesOn: "G", reads: 200 },
+  "no reading": { ...greedy(host), reads: 0 },
+  "reading 200 bytes a second": { ...greedy(host), reads: 200 },
 });
 type Kind = { name: string; isTls: boolean; manner: Manner };
 const kindsOf = (list: Record<string, Manner>, isTls: boolean): Kind[] =>
@@ -62,18 +63,17 @@ function enter(): void {
   // From twenty networks: none has more than its share, so that all are let in.
   const localAddress = `127.0.0.${2 + (index % 20)}`;
   const place = { host: "127.0.0.1", port: isTls ? crowd.secure : crowd.plain, localAddress };
-  const begin = () => {
-    socket.write(manner.shakes ? crowd.hello : manner.begins);
-    for (let time = 1; time < (manner.times ?? 1); time++)
-      setTimeout(() => socket.writable && socket.write(manner.begins), time * askingMs);
-  };
+  const begin = () => socket.write(manner.shakes ? crowd.hello : manner.begins);
   const socket: Socket =
     isTls && !manner.shakes
       ? connectSecurely({ ...place, servername: crowd.host, rejectUnauthorized: false }, begin)
       : connect(place, begin);
   open.add(socket);
   if (manner.reads === undefined) socket.resume();
-  else socket.pause();
+  else {
+    socket.pause();
+    setTimeout(() => socket.resume(), lookMs);
+  }
   const drip = setInterval(() => {
     if (manner.goesOn && socket.writable) socket.write(manner.goesOn);
     if (manner.reads) socket.read(manner.reads);

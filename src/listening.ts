@@ -11,11 +11,16 @@ export type Door = { server: Server | SecureServer; connections: Connections | u
 
 type Place = { path: string } | ListenPlace;
 
-/** Slow clients are let go: headers within 5 s, a whole request within 10 s, idle connections of proxies after 60 s. */
+/**
+ * Slow clients are let go: headers within 5 s, a whole request within 10 s. Clients are told that a connection may rest for
+ * 8 s (Keep-Alive), so that none asks again over one that is just being closed, which connections.ts does after 10; node itself
+ * does it after 60, for proxies.
+ */
 export const limits = {
   headersTimeout: 5_000,
   requestTimeout: 10_000,
-  keepAliveTimeout: 60_000,
+  keepAliveTimeout: 8_000,
+  keepAliveTimeoutBuffer: 52_000,
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 16_384,
 };

@@ -36,6 +36,20 @@ test("serve answers, says so to a health check, logs one JSON line an event and 
   assert.match(health.stderr, /No server runs/);
 });
 
+test("clients are told to leave a resting connection before the server closes it, and it closes it", async (t) => {
+  const place = await foundedPlace(t);
+  await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  const socket = connect(place.port, "127.0.0.1");
+  socket.write(`GET / HTTP/1.1\r\nhost: 127.0.0.1:${place.port}\r\n\r\n`);
+  const [answer] = await once(socket, "data");
+  const began = performance.now();
+  const toldMs = Number(/^keep-alive: timeout=(\d+)/im.exec(String(answer))?.[1]) * 1000;
+  socket.resume();
+  await once(socket, "close");
+  const keptMs = performance.now() - began;
+  assert.ok(toldMs >= 5_000 && keptMs > toldMs + 1_000 && keptMs < 15_000, `told ${toldMs} ms, kept for ${keptMs}`);
+});
+
 test("a server that ends answers whoever just connected, and closes connections that rest", async (t) => {
   const place = await foundedPlace(t);
   const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);

@@ -15,6 +15,7 @@ import { findObstacles } from "../../src/tls/reach.ts";
 import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "../support/house.ts";
 import { issue } from "../support/issuing.ts";
+import { makeWishes } from "../support/wishes.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -106,12 +107,7 @@ function makeWorld(wanted: Partial<Wishes> = {}) {
     };
     return authority;
   };
-  const wishes: Wishes = {
-    ...{ runs: true, listens: true, authorities: [one], testDirectory: "", caFiles: [], isPublic: false },
-    ...{ contact: "o@example.com", keyKind: "ecdsa", profile: "", wildcards: [], dnsHook: undefined },
-    lookup: { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => undefined },
-    ...wanted,
-  };
+  const wishes = makeWishes(wanted);
   const keeper = createKeeper({
     ...{ db: house.db, keys: house.keys, clock, log: house.log, shelf: house.certificates, reach },
     wishes: () => wishes,

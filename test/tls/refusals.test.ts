@@ -10,9 +10,9 @@ import type { Authority, OrderView } from "../../src/tls/authority.ts";
 import { forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
 import { forgetOldOrders } from "../../src/tls/orders.ts";
-import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "../support/house.ts";
 import { issue } from "../support/issuing.ts";
+import { emptyShelf, makeWishes } from "../support/wishes.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -101,33 +101,13 @@ async function live(t: TestContext, input: { hosts: string[]; finds: boolean; da
   const page = createPage(house.db, { name: "Acme", timeZone: "UTC", now, by });
   for (const host of hosts) addHost(house.db, { pageId: page.id, host, now, by });
   const { authority, book } = scriptAuthority({ now: clock.now, finds });
-  const wishes: Wishes = {
-    runs: true,
-    listens: true,
-    authorities: [{ directory: "https://one.test/", binding: undefined }],
-    testDirectory: "",
-    caFiles: [],
-    isPublic: false,
-    contact: "o@example.com",
-    keyKind: "ecdsa",
-    profile: "",
-    wildcards: [],
-    dnsHook: undefined,
-    lookup: { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => undefined },
-  };
   const keeper = createKeeper({
     db: house.db,
     keys: house.keys,
     clock,
     log: house.log,
-    shelf: {
-      find: () => undefined,
-      isValid: () => true,
-      servedSince: () => undefined,
-      reload: () => {},
-      beginServing: () => {},
-    },
-    wishes: () => wishes,
+    shelf: emptyShelf,
+    wishes: () => makeWishes(),
     reach: async () => authority,
   });
   t.after(async () => {

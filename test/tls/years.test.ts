@@ -17,9 +17,9 @@ import {
 import { chooserOf, forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
 import { forgetOldOrders, goesOnAt, listOpenOrders } from "../../src/tls/orders.ts";
-import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "../support/house.ts";
 import { issue } from "../support/issuing.ts";
+import { emptyShelf, makeWishes } from "../support/wishes.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -195,33 +195,17 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
   const second = chance() < 0.5 ? simulate({ lifeMs, chance, truth: () => truth }) : undefined;
   const books = second ? [first.book, second.book] : [first.book];
   const choice = (directory: string) => ({ directory, binding: undefined });
-  const wishes: Wishes = {
-    runs: true,
-    listens: true,
-    authorities: second ? [choice("https://one.test/"), choice("https://two.test/")] : [choice("https://one.test/")],
-    testDirectory: "",
-    caFiles: [],
-    isPublic: false,
-    contact: "o@example.com",
-    keyKind: "ecdsa",
-    profile: "",
-    wildcards: [],
-    dnsHook: undefined,
-    lookup: { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => undefined },
-  };
+  const authorities = second
+    ? [choice("https://one.test/"), choice("https://two.test/")]
+    : [choice("https://one.test/")];
+  const wishes = makeWishes({ authorities });
   const open = () =>
     createKeeper({
       db: house.db,
       keys: house.keys,
       clock,
       log: house.log,
-      shelf: {
-        find: () => undefined,
-        isValid: () => true,
-        servedSince: () => undefined,
-        reload: () => {},
-        beginServing: () => {},
-      },
+      shelf: emptyShelf,
       wishes: () => wishes,
       reach: async ({ directory }) => (directory === "https://two.test/" && second ? second : first).authority,
       chance,

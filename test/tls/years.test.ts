@@ -241,11 +241,12 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
   /** Nothing happens before the next moment that stands in a row; half a day is the longest leap. */
   async function nextIn(): Promise<number> {
     const now = clock.now();
-    const times = listOpenOrders(house.db).map((order) => goesOnAt(order, now));
+    const open = listOpenOrders(house.db);
+    const times = open.map((order) => goesOnAt(order, now));
     if (times.some((at) => at <= now)) return 0; // The clock was set forward.
     for (const certificate of listCertificates(house.db).slice(0, 1))
       for (const at of [certificate.askWindowAt, certificate.notAfter]) if (at !== null) times.push(at);
-    const planned = (await keeper.planFor([host]))[0]?.nextAt;
+    const planned = open.length === 0 ? (await keeper.planFor([host]))[0]?.nextAt : undefined;
     if (planned !== undefined) times.push(planned);
     return Math.min(...times.map((at) => at - now).filter((wait) => wait > 0), 12 * hour);
   }

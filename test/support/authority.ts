@@ -14,6 +14,7 @@ import {
 const day = 86_400_000;
 const kinds = {
   ecdsa: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  p384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-256" },
   rsa: {
     name: "RSASSA-PKCS1-v1_5",
     hash: "SHA-256",
@@ -23,6 +24,7 @@ const kinds = {
   weak: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", publicExponent: new Uint8Array([1, 0, 1]), modulusLength: 1024 },
 } as const;
 
+export type Kind = keyof typeof kinds;
 export type Issued = { certificate: string; key: string };
 export type Authority = {
   root: string;
@@ -30,7 +32,7 @@ export type Authority = {
   /** @param options.request the bytes of a request (PKCS #10) whose key it is for; then `key` is empty */
   issue(
     names: string[],
-    options?: { kind?: keyof typeof kinds; days?: [from: number, to: number]; request?: Buffer },
+    options?: { kind?: Kind; days?: [from: number, to: number]; request?: Buffer },
   ): Promise<Issued>;
 };
 
@@ -38,7 +40,7 @@ export type Authority = {
 export async function createAuthority(now = Date.now()): Promise<Authority> {
   const crypto = webcrypto as unknown as Crypto;
   type Pair = { publicKey: CryptoKey; privateKey: CryptoKey };
-  const pair = (kind: keyof typeof kinds) =>
+  const pair = (kind: Kind) =>
     crypto.subtle.generateKey(kinds[kind], true, ["sign", "verify"]) as Promise<unknown> as Promise<Pair>;
   const [rootKeys, middleKeys] = [await pair("ecdsa"), await pair("ecdsa")];
   const ofAuthority = [

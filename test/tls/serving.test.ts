@@ -13,7 +13,7 @@ import { foundHouse, prepareKeys } from "../../src/founding.ts";
 import { addHost, listPages } from "../../src/pages/pages.ts";
 import { openHouse, startServer } from "../../src/server.ts";
 import { importCertificate } from "../../src/tls/certificates.ts";
-import { type Authority, createAuthority } from "../support/authority.ts";
+import { type Authority, createAuthority, type Kind } from "../support/authority.ts";
 import { helloFor } from "../support/hello.ts";
 import { freePort } from "../support/ports.ts";
 
@@ -57,8 +57,8 @@ async function serve(
     await server.stop().catch(() => {});
     rmSync(folder, { recursive: true });
   });
-  const bring = async (hosts: string[], days?: [number, number]) => {
-    const { certificate, key } = await authority.issue(hosts, days ? { days } : {});
+  const bring = async (hosts: string[], options: { days?: [number, number]; kind?: Kind } = {}) => {
+    const { certificate, key } = await authority.issue(hosts, options);
     const chain = certificate + authority.intermediate;
     importCertificate(server.deps.db, { chain, key, authority: authority.root, keys: server.deps.keys, now });
     server.deps.certificates.reload();
@@ -113,7 +113,7 @@ const codeOf = (attempt: Promise<unknown>) =>
 test("each name gets its own certificate, and the page over it", async (t) => {
   const { bring, ask, handshake } = await serve(t);
   await bring(["status.example.com"]);
-  await bring(["*.example.com"], [-1, 40]);
+  await bring(["*.example.com"], { days: [-1, 40] });
   const page = await ask("status.example.com");
   assert.equal(page.status, 200);
   assert.match(page.text, /Acme/);
@@ -224,12 +224,12 @@ test("once its certificate has expired nobody is sent to https, and whoever insi
 
 test("a new certificate is taken up while connections stand, and cuts none", async (t) => {
   const { bring, ask, handshake } = await serve(t);
-  await bring(["status.example.com"], [-1, 20]);
+  await bring(["status.example.com"], { days: [-1, 20] });
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.after(() => agent.destroy());
   assert.equal((await ask("status.example.com", { agent })).status, 200);
   const before = (await handshake("status.example.com")).getPeerCertificate().serialNumber;
-  await bring(["status.example.com"], [-1, 89]);
+  await bring(["status.example.com"], { days: [-1, 89] });
   const kept = await ask("status.example.com", { agent });
   assert.equal(kept.status, 200);
   assert.notEqual((await handshake("status.example.com")).getPeerCertificate().serialNumber, before);
@@ -250,6 +250,30 @@ test("only TLS 1.3, and 1.2 with forward secrecy and AEAD, are spoken", async (t
     ciphers: "ALL@SECLEVEL=0",
   });
   assert.match(await codeOf(old), /PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL/);
+});
+
+test("keys are agreed on in ways that cost the server no more than the client", async (t) => {
+  const { bring, handshake } = await serve(t);
+  await bring(["status.example.com"], { kind: "rsa" });
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    const by = (ecdhCurve: string) =>
+      handshake("status.example.com", { minVersion: version, maxVersion: version, ecdhCurve });
+    for (const cheap of ["X25519", "P-256"]) assert.equal((await by(cheap)).getProtocol(), version, cheap);
+    for (const dear of ["P-384", "P-521", "X448"])
+      assert.match(await codeOf(by(dear)), /HANDSHAKE_FAILURE/, `${dear} of ${version}`);
+  }
+  const by = (ecdhCurve: string) => handshake("status.example.com", { minVersion: "TLSv1.3", ecdhCurve });
+  assert.equal((await by("X25519MLKEM768")).getProtocol(), "TLSv1.3", "safe from tomorrow's computers");
+  for (const dear of ["ffdhe2048", "ffdhe3072"]) assert.match(await codeOf(by(dear)), /HANDSHAKE_FAILURE/, dear);
+});
+
+test("a certificate on P-384 is served over either version all the same", async (t) => {
+  const { bring, handshake } = await serve(t);
+  await bring(["status.example.com"], { kind: "p384" });
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    const socket = await handshake("status.example.com", { minVersion: version, maxVersion: version });
+    assert.equal((socket.getPeerCertificate() as { nistCurve?: string }).nistCurve, "P-384");
+  }
 });
 
 test("what isn't TLS is closed, and a client that says nothing is let go", { timeout: 20_000 }, async (t) => {

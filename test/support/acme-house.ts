@@ -2,13 +2,15 @@
 import assert from "node:assert/strict";
 import type { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
+import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { connect } from "node:tls";
 import type { SettingName } from "../../src/config.ts";
 import { foundHouse, prepareKeys } from "../../src/founding.ts";
-import { openHouse, type RunningServer, startServer } from "../../src/server.ts";
+import { addHost, listPages } from "../../src/pages/pages.ts";
+import { openHouse, type RunningServer, socketPath, startServer } from "../../src/server.ts";
 import { type Certificate, listCertificates } from "../../src/tls/certificates.ts";
 import { listOrdersOf, type Order } from "../../src/tls/orders.ts";
 
@@ -21,11 +23,13 @@ export type AcmeHouse = RunningServer & {
   skipAhead(ms: number): void;
   /** What it has logged. */
   lines: string[];
-  /** The newest first. */
-  orders(): Order[];
+  /** The newest first, of the first host unless named. */
+  orders(name?: string): Order[];
   certificates(): Certificate[];
   /** What a client that trusts `root` alone gets in a handshake. */
-  handshake(root: string): Promise<X509Certificate>;
+  handshake(root: string, name?: string): Promise<X509Certificate>;
+  /** As the command line asks, over the socket in the data folder; below the page. */
+  operate(method: string, path: string, body?: unknown): Promise<any>;
 };
 
 export const host = "status.example.com";
@@ -34,14 +38,22 @@ export async function serveByAcme(
   t: TestContext,
   authority: Served,
   settings: Partial<Record<SettingName, string>> = {},
+  hosts: string[] = [host],
 ): Promise<AcmeHouse> {
   const folder = mkdtempSync(join(tmpdir(), "candor-acme-"));
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
   const now = Date.now();
+  const by = { kind: "operator" } as const;
   prepareKeys({ ...place, now });
   const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
-  const names = { pageName: "Acme", host, owner: "o@example.com", smtpUrl: "", acmeContact: "", timeZone: "UTC" };
-  foundHouse(founded, { ...names, now, by: { kind: "operator" } });
+  const [first = "", ...others] = hosts;
+  const names = { pageName: "Acme", host: first, owner: "o@example.com", smtpUrl: "", acmeContact: "" };
+  foundHouse(founded, { ...names, timeZone: "UTC", now, by });
+  const pageId = listPages(founded.db)[0]?.id ?? "";
+  for (const other of others) addHost(founded.db, { pageId, host: other, now: now + 1, by });
+  // Stored, so that a test may choose another while it runs.
+  const { "acme.directory": directory = authority.directory, ...overrides } = settings;
+  founded.config.set("acme.directory", directory, now);
   await founded.close();
   const lines: string[] = [];
   let ahead = 0;
@@ -52,11 +64,10 @@ export async function serveByAcme(
     overrides: {
       listen: `127.0.0.1:${authority.httpPort}`,
       "https.listen": `127.0.0.1:${authority.tlsPort}`,
-      "acme.directory": authority.directory,
       "acme.ca_file": authority.caFile,
       "acme.contact": "o@example.com",
       "acme.dns_servers": authority.dns,
-      ...settings,
+      ...overrides,
     },
     write: (line) => lines.push(line),
   });
@@ -77,15 +88,35 @@ export async function serveByAcme(
     skipAhead: (ms) => {
       ahead += ms;
     },
-    orders: () => listOrdersOf(db, { name: host, purpose: "serve" }),
+    orders: (name = host) => listOrdersOf(db, { name, purpose: "serve" }),
     certificates: () => listCertificates(db),
-    handshake: (root) =>
+    handshake: (root, name = host) =>
       new Promise((resolve, reject) => {
-        const socket = connect({ port: authority.tlsPort, host: "127.0.0.1", servername: host, ca: root }, () => {
+        const socket = connect({ port: authority.tlsPort, host: "127.0.0.1", servername: name, ca: root }, () => {
           resolve(socket.getPeerX509Certificate() as X509Certificate);
           socket.destroy();
         });
         socket.on("error", reject);
       }),
+    operate: async (method, path, body) => {
+      const { status, text } = await askSocket(socketPath(place.data), method, `/v1/pages/${pageId}${path}`, body);
+      if (status >= 400) throw new Error(`${status} ${text}`);
+      return JSON.parse(text);
+    },
   };
+}
+
+function askSocket(socket: string, method: string, path: string, body: unknown) {
+  const headers = { "content-type": "application/json", host: "candor" };
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const call = request({ socketPath: socket, method, path, headers }, (response) => {
+      let text = "";
+      response.on("data", (chunk) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    call.on("error", reject);
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
 }

@@ -1,8 +1,7 @@
 /** Certificates by ACME, against Let's Encrypt's own test authority: obtained, renewed, refused, and never lost. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,11 +9,8 @@ import { connect } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { SettingName } from "../../src/config.ts";
-import { foundHouse, prepareKeys } from "../../src/founding.ts";
-import { addHost, removeHost } from "../../src/pages/pages.ts";
-import { openHouse, socketPath, startServer } from "../../src/server.ts";
-import { listCertificates } from "../../src/tls/certificates.ts";
-import { listOrdersOf } from "../../src/tls/orders.ts";
+import { removeHost } from "../../src/pages/pages.ts";
+import { host, serveByAcme } from "../support/acme-house.ts";
 import { createAuthority } from "../support/authority.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { needs } from "../support/need.ts";
@@ -29,104 +25,17 @@ async function serve(
   pebble: Pebble,
   options: { hosts: string[]; settings?: Partial<Record<SettingName, string>> },
 ) {
-  const folder = mkdtempSync(join(tmpdir(), "candor-acme-"));
-  const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
-  const now = Date.now();
-  const by = { kind: "operator" } as const;
-  prepareKeys({ ...place, now });
-  const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
-  const [first = "", ...rest] = options.hosts;
-  foundHouse(founded, {
-    pageName: "Acme",
-    host: first,
-    owner: "o@example.com",
-    smtpUrl: "",
-    acmeContact: "",
-    timeZone: "UTC",
-    now,
-    by,
-  });
-  const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
-  for (const host of rest) addHost(founded.db, { pageId, host, now: now + 1, by });
-  const { "acme.directory": directory = pebble.directory, ...settings } = options.settings ?? {};
-  founded.config.set("acme.directory", directory, now);
-  await founded.close();
-  const lines: string[] = [];
-  let ahead = 0;
-  const server = await startServer({
-    ...place,
-    environment: {},
-    clock: { now: () => Date.now() + ahead },
-    overrides: {
-      listen: `127.0.0.1:${pebble.httpPort}`,
-      "https.listen": `127.0.0.1:${pebble.tlsPort}`,
-      "acme.ca_file": pebble.caFile,
-      "acme.contact": "o@example.com",
-      "acme.dns_servers": pebble.dns,
-      ...settings,
-    },
-    write: (line) => lines.push(line),
-  });
-  t.after(async () => {
-    await server.stop().catch(() => {});
-    rmSync(folder, { recursive: true });
-  });
-  const { db } = server.deps;
-  /** Until it is so, or it is told why not. */
-  const until = async (what: () => boolean) => {
-    for (let tries = 0; tries < 600; tries++) {
-      if (what()) return;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    assert.fail(`It didn't come to it: ${lines.slice(-10).join("")}`);
+  const house = await serveByAcme(t, pebble, options.settings, options.hosts);
+  const isServed = async (name: string) => {
+    const root = await pebble.root();
+    return house.handshake(root, name).then(
+      () => true,
+      () => false,
+    );
   };
-  return {
-    ...server,
-    lines,
-    until,
-    skipAhead: (ms: number) => {
-      ahead += ms;
-    },
-    certificates: () => listCertificates(db),
-    /** As the command line asks, over the socket in the data folder; below the page. */
-    operate: async (method: string, path: string, body?: unknown): Promise<any> => {
-      const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
-        const call = request(
-          {
-            socketPath: socketPath(place.data),
-            method,
-            path: `/v1/pages/${pageId}${path}`,
-            headers: { "content-type": "application/json", host: "candor" },
-          },
-          (response) => {
-            let text = "";
-            response.on("data", (chunk) => {
-              text += chunk;
-            });
-            response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-          },
-        );
-        call.on("error", reject);
-        call.end(body === undefined ? undefined : JSON.stringify(body));
-      });
-      if (answer.status >= 400) throw new Error(`${answer.status} ${answer.text}`);
-      return JSON.parse(answer.text);
-    },
-    orders: (name: string) => listOrdersOf(db, { name, purpose: "serve" }),
-    isServed: async (name: string) => {
-      const ca = await pebble.root();
-      return new Promise<boolean>((resolve) => {
-        const socket = connect({ port: pebble.tlsPort, host: "127.0.0.1", servername: name, ca }, () => {
-          resolve(socket.authorized);
-          socket.destroy();
-        });
-        socket.on("error", () => resolve(false));
-      });
-    },
-  };
+  return { ...house, isServed };
 }
 
-const host = "status.example.com";
 const hour = 3_600_000;
 const day = 24 * hour;
 
@@ -168,30 +77,21 @@ test("an authority that loses its memory in the middle of an order is told every
   assert.equal(house.lines.filter((line) => line.includes("certificate.account_made")).length, 2);
 });
 
+const json = { "content-type": "application/json" };
+const inAnHour = () => new Date(Date.now() + hour).toUTCString();
 for (const [words, fault] of [
-  ["is down for a while", { status: 503, body: "busy" }],
-  ["closes connections", "cut"],
-  [
-    "answers half a sentence",
-    { status: 200, body: '{"status": "pend', headers: { "content-type": "application/json" } },
-  ],
-  ["answers without end", { status: 200, body: "x".repeat(2_000_000) }],
-  ["asks for patience in seconds", problem(429, "rateLimited", { "retry-after": "1800" })],
-  [
-    "asks for patience with a date",
-    problem(429, "rateLimited", { "retry-after": new Date(Date.now() + hour).toUTCString() }),
-  ],
+  ["is down for a while", () => ({ status: 503, body: "busy" })],
+  ["closes connections", () => "cut" as const],
+  ["answers half a sentence", () => ({ status: 200, body: '{"status": "pend', headers: json })],
+  ["answers without end", () => ({ status: 200, body: "x".repeat(2_000_000) })],
+  ["asks for patience in seconds", () => problem(429, "rateLimited", { "retry-after": "1800" })],
+  ["asks for patience with a date", () => problem(429, "rateLimited", { "retry-after": inAnHour() })],
 ] as const) {
   test(`an authority that ${words} is asked again later, and only then`, { skip }, async (t) => {
     const pebble = await startPebble(t);
     const proxy = await startFaultProxy(t, pebble);
-    const date = new Date(Date.now() + hour).toUTCString();
-    const { headers = {} } = typeof fault === "string" ? {} : (fault as { headers?: Record<string, string> });
-    const dated =
-      headers["retry-after"] === "in an hour"
-        ? { ...(fault as { status: number }), headers: { ...headers, "retry-after": date } }
-        : fault;
-    proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? dated : undefined);
+    const instead = fault();
+    proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? instead : undefined);
     const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
     await house.until(() => house.orders(host)[0]?.problem !== null && house.orders(host).length === 1);
     const waits = (house.orders(host)[0]?.goOnAt ?? 0) - Date.now();

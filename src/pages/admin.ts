@@ -20,14 +20,13 @@ export function pageAdmin(deps: Deps): Route[] {
     const { id: pageId, timeZone } = c.get("page");
     const mine = listHosts(db).filter((host) => host.pageId === pageId);
     const plans = await keeper.planFor(mine.map((host) => host.name));
-    const hosts = mine.map((host, index) => ({ ...host, certificate: certificateView(plans[index], timeZone) }));
+    const hosts = mine.map((host, index) => ({
+      ...host,
+      isPlain: host.origin.startsWith("http:"),
+      certificate: certificateView(plans[index], timeZone),
+    }));
     const zones = ["Etc/UTC", ...Intl.supportedValuesOf("timeZone")];
-    return desk.page(
-      c,
-      "settings",
-      { title: "Settings", fields, hosts, zones, server: serverSettings(), ...more },
-      status,
-    );
+    return desk.page(c, "settings", { title: "Settings", fields, hosts, zones, ...serverSettings(), ...more }, status);
   };
 
   /** Where this server holds no certificates, a proxy does, and there is nothing to say. */
@@ -46,19 +45,20 @@ export function pageAdmin(deps: Deps): Route[] {
     };
   };
 
-  const serverSettings = () =>
-    config.list().map(({ name, value, from, secret, meaning, variable }) => ({
+  const serverSettings = () => {
+    const all = config.list().map(({ name, value, from, secret, meaning, variable }) => ({
       name,
       meaning,
       value: secret ? (value === "" ? "" : "set, not shown") : value,
-      from: { default: "the default", database: "candor config", environment: variable, flag: "a flag at the start" }[
-        from
-      ],
+      isDefault: from === "default",
+      // A variable or a flag is stronger than what the command sets.
+      ...(from === "environment" ? { overruledBy: `The variable ${variable}` } : {}),
+      ...(from === "flag" ? { overruledBy: "A flag at the start" } : {}),
       // What stands in a shell's history is no secret.
       command: `candor config set ${name} ${secret ? "-" : "VALUE"}`,
-      // A variable or a flag is stronger than what the command sets.
-      overruled: from === "environment" || from === "flag",
     }));
+    return { chosen: all.filter((one) => !one.isDefault), standing: all.filter((one) => one.isDefault) };
+  };
 
   const saveSettings = (c: Ctx) => {
     const fields = fieldsIn(c.get("form"));

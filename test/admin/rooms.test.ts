@@ -211,6 +211,11 @@ test("the page's settings are changed by who may, and the server's are shown wit
   const shown = await owner.open("/admin/settings");
   assert.doesNotMatch(shown.text, /hunter2/);
   assert.match(shown.text, /set, not shown/);
+  const [chosen = "", standing = ""] = shown.text.split(/settings stand at their defaults/);
+  const names = (text: string) => [...text.matchAll(/<h3><code>([\w.]+)</g)].map(([, name]) => name);
+  assert.deepEqual(names(chosen), ["mail.smtp_url"]);
+  assert.ok(names(standing).includes("acme.directory"));
+  assert.match(shown.text, /A flag at the start says so, whatever the command line sets/);
   const fields = {
     name: "Acme Corp",
     description: "All of it",

@@ -10,7 +10,7 @@ import type { Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import { Server as TlsServer } from "node:tls";
 import type { Log } from "./log.ts";
-import { endOf, networkOf, plain } from "./network.ts";
+import { acceptedOf, networkOf, plain } from "./network.ts";
 
 /** Under attack every newcomer asks for room: no more are looked at than that costs nothing. */
 const mostLookedAt = 200;
@@ -33,15 +33,11 @@ export function capConnections(
 ): Connections {
   const all = new Set<Socket>();
   const proxies = new WeakSet<Socket>();
-  // Over TLS requests are carried by another socket than the one that was accepted, with the same peer.
+  // Over TLS requests are carried by another socket than the one that was accepted.
   const isTls = server instanceof TlsServer;
-  const carriers = new Map<string, Socket>();
-  const carrierOf = (socket: Socket) => (isTls ? carriers.get(endOf(socket)) : socket);
-  server.on("secureConnection", (carrier: Socket) => {
-    const key = endOf(carrier);
-    carriers.set(key, carrier);
-    carrier.once("close", () => carriers.delete(key));
-  });
+  const carriers = new WeakMap<Socket, Socket>();
+  const carrierOf = (socket: Socket) => (isTls ? carriers.get(socket) : socket);
+  server.on("secureConnection", (carrier: Socket) => void carriers.set(acceptedOf(carrier), carrier));
   const networks = new Map<string, Set<Socket>>();
   const debtors = new Map<Socket, { since: number; taken: number }>();
   const idlers = new Map<Socket, { since: number; written: number }>();

@@ -10,6 +10,7 @@ import type { TLSSocket } from "node:tls";
 import type { Press } from "./statuspage/press.ts";
 import { answerPressed } from "./statuspage/public.ts";
 import { type Challenges, challengePath } from "./tls/challenges.ts";
+import { nameAskedFor } from "./tls/hello.ts";
 import { giveWay } from "./turns.ts";
 
 type Refusal = { status: number; words: string };
@@ -61,7 +62,7 @@ export function createEdge(input: {
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
     giveWay();
-    if (isTls && !isNamed(request.socket as TLSSocket, host))
+    if (isTls && nameAskedFor(request.socket as TLSSocket) !== host)
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
     if (challenges && reads && path.startsWith(challengePath)) {
       const text = challenges.answerFor(path.slice(challengePath.length));
@@ -84,11 +85,6 @@ export function createEdge(input: {
     if (seen.expect !== "" && !reads && request.httpVersionMinor === 1) response.writeContinue();
     input.app(request, response);
   };
-}
-
-/** As sent, the name may be in capitals (RFC 6066, 3); nearly none is, and comparing alone costs nothing. */
-function isNamed({ servername }: TLSSocket, host: string): boolean {
-  return servername === host || (typeof servername === "string" && servername.toLowerCase() === host);
 }
 
 /** One packet holds a thousand small requests, and each of them costs kilobytes until its answer is taken. */

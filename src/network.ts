@@ -37,9 +37,9 @@ export function cameOverTls(request: PeerRequest, proxies: BlockList): boolean {
   return String(request.headers["x-forwarded-proto"] ?? "").toLowerCase() !== "http";
 }
 
-/** The far end of a connection: the same for the socket that was accepted and the one that carries requests over TLS. */
-export function endOf(socket: Socket): string {
-  return `${socket.remoteAddress} ${socket.remotePort}`;
+/** The socket that was accepted: over TLS requests are carried by another one, which node keeps it under as `_parent`. */
+export function acceptedOf(carrier: Socket): Socket {
+  return (carrier as { _parent?: Socket | null })._parent ?? carrier;
 }
 
 export function holds(list: BlockList, address: string): boolean {

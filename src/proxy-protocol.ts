@@ -6,7 +6,7 @@
 import type { Server } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import { isIP, type Socket } from "node:net";
-import { endOf, plain } from "./network.ts";
+import { acceptedOf, plain } from "./network.ts";
 
 /** Of a connection that a proxy passed on. `peer` is undefined where it is the proxy's own, to see whether we are there. */
 export type Passage = { peer: { address: string; port: number } | undefined; cameOverTls: boolean };
@@ -37,20 +37,18 @@ export function hearProxies(door: Server | SecureServer, speaks: (address: strin
     for (const listener of onward) listener.call(door, socket);
   };
   /** Requests over TLS come by another socket, which knows the proxy's address alone. */
-  const passed = new Map<string, Passage>();
+  const passed = new WeakMap<Socket, Passage>();
   door.on("connection", (socket: Socket) => {
     if (!speaks(plain(socket.remoteAddress ?? ""))) return passOn(socket);
-    const key = endOf(socket);
     void readPassage(socket).then((passage) => {
       if (!passage) return void socket.destroy();
-      passed.set(key, passage);
-      socket.once("close", () => passed.delete(key));
+      passed.set(socket, passage);
       name(socket, passage);
       passOn(socket);
     });
   });
   door.prependListener("secureConnection", (socket: Socket) => {
-    const passage = passed.get(endOf(socket));
+    const passage = passed.get(acceptedOf(socket));
     if (passage) name(socket, passage);
   });
 }

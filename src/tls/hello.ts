@@ -4,12 +4,24 @@
  * whatever isn't a hello in one record, is left to OpenSSL to judge.
  */
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { acceptedOf } from "../network.ts";
 
 export type Hello = {
   /** In lower case; "" when the client names no host, undefined when what it says isn't a hello that could be read. */
   name: string | undefined;
   protocols: string[];
 };
+
+const asked = new WeakMap<Socket, string>();
+
+/**
+ * The name that was asked for when the connection was made. Node tells it of full handshakes alone: of a TLS 1.2 session that is
+ * taken up again it says `false`.
+ */
+export function nameAskedFor(carrier: TLSSocket): string {
+  return asked.get(acceptedOf(carrier)) ?? (carrier.servername || "").toLowerCase();
+}
 
 const unreadable: Hello = { name: undefined, protocols: [] };
 const recordHead = 5;
@@ -23,6 +35,7 @@ export function readHello(socket: Socket): Promise<Hello> {
     const tell = (hello: Hello) => {
       socket.removeListener("readable", look);
       socket.removeListener("close", gone);
+      if (hello.name !== undefined) asked.set(socket, hello.name);
       if (chunks.length > 0 && !socket.destroyed) socket.unshift(Buffer.concat(chunks));
       resolve(hello);
     };

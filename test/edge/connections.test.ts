@@ -31,9 +31,9 @@ async function open(
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  const enter = (localAddress = "127.0.0.1") =>
+  const enter = (localAddress = "127.0.0.1", more: { host?: string; localPort?: number } = {}) =>
     new Promise<Socket>((resolve) => {
-      const where = { port, host: "127.0.0.1", localAddress };
+      const where = { port, host: "127.0.0.1", localAddress, ...more };
       const socket: Socket = identity
         ? connectSecurely({ ...where, rejectUnauthorized: false }, () => resolve(socket))
         : connect(where, () => resolve(socket));
@@ -104,6 +104,28 @@ test("a request under way is never cut, however many want to enter", async (t) =
   patient.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(await ask(await enter()), "");
+  finish();
+  assert.match(await late, /late, but here/);
+});
+
+test("a client's one port may lead to two of our addresses, and neither is taken for the other", async (t) => {
+  const authority = await createAuthority();
+  const { certificate: cert, key } = await authority.issue(["status.example.com"]);
+  let finish = () => {};
+  const answer: RequestListener = (incoming, response) => {
+    if (incoming.url === "/") response.end("here");
+    else finish = () => response.end("late, but here");
+  };
+  const { enter } = await open(t, { perNetwork: 2, inAll: 100 }, answer, { cert, key });
+  const patient = await enter();
+  const late = new Promise<string>((resolve) => {
+    patient.on("data", (chunk) => resolve(String(chunk)));
+    patient.on("close", () => resolve("cut"));
+  });
+  patient.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  const resting = await enter("127.0.0.1", { host: "127.0.0.2", localPort: patient.localPort as number });
+  assert.match(await ask(resting), /here/);
+  assert.match(await ask(await enter()), /here/);
   finish();
   assert.match(await late, /late, but here/);
 });

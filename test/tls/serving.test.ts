@@ -164,6 +164,29 @@ test("a connection made for one host isn't used for another", async (t) => {
   assert.equal((await ask("other.example.com")).status, 200);
 });
 
+test("who comes back with a session of either version gets the page", async (t) => {
+  const { bring, handshake, port } = await serve(t);
+  await bring(["status.example.com"]);
+  const visit = async (version: "TLSv1.2" | "TLSv1.3", session?: Buffer) => {
+    const socket = await handshake("status.example.com", {
+      ...{ minVersion: version, maxVersion: version },
+      ...(session ? { session } : {}),
+    });
+    let kept: Buffer | undefined = socket.getSession(); // Of 1.2; of 1.3 it comes after the handshake.
+    socket.on("session", (fresh: Buffer) => {
+      kept = fresh;
+    });
+    const answer = new Promise<string>((resolve) => socket.once("data", (bytes) => resolve(String(bytes))));
+    socket.write(`GET / HTTP/1.1\r\nhost: status.example.com:${port}\r\n\r\n`);
+    return { answer: (await answer).split("\r\n")[0], isReused: socket.isSessionReused(), session: kept };
+  };
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    const first = await visit(version);
+    const second = await visit(version, first.session);
+    assert.deepEqual([second.isReused, second.answer], [true, "HTTP/1.1 200 OK"], version);
+  }
+});
+
 test("who comes in clear is sent to https once the host has a certificate, and only then", async (t) => {
   const { origin, bring, port } = await serve(t);
   const ask = (host: string, method = "GET", path = "/history?x=1") =>

@@ -29,7 +29,7 @@ async function health(options: Shared & { url?: string }): Promise<void> {
   const { status, text } = await (url === undefined
     ? askServer(socketPath(whereOf(options).data), "GET", "/healthz", undefined, patienceMs)
     : askUrl(url));
-  const at = url ?? "the sockets that were passed to it";
+  const at = url ?? "its socket in the data folder";
   if (status !== 200) throw new UserError("invalid", troubleIn(text) ?? `${at} answers ${status}.`);
   const seen: Json = JSON.parse(text);
   const letters = seen.mail
@@ -66,8 +66,9 @@ async function askUrl(url: string): Promise<{ status: number; text: string }> {
 }
 
 /**
- * A running server knows where it listens; a wildcard address is asked on the loopback. Where a socket was passed to it, it
- * is asked through its own in the data folder: whoever passed the socket keeps it open in any case.
+ * A running server knows where it listens; a wildcard address is asked on the loopback. It is asked through its own socket in
+ * the data folder where a socket was passed to it, which whoever passed it keeps open in any case, and where it may expect the
+ * PROXY protocol of us.
  */
 async function healthUrl(options: Shared): Promise<string | undefined> {
   const { data } = whereOf(options);
@@ -79,9 +80,11 @@ async function healthUrl(options: Shared): Promise<string | undefined> {
       `No server runs on the data folder ${data}. Start one with: candor serve --data ${data}`,
     );
   }
-  const setting = await enterHouse(options, (house) => house.call("GET", "/v1/settings/listen"));
-  const place = parseListen(setting.value) as ListenPlace;
-  if ("fd" in place) return undefined;
+  const [listens, proxies] = await enterHouse(options, (house) =>
+    Promise.all([house.call("GET", "/v1/settings/listen"), house.call("GET", "/v1/settings/proxy_protocol")]),
+  );
+  const place = parseListen(listens.value) as ListenPlace;
+  if ("fd" in place || proxies.value === "on") return undefined;
   const { host, port } = place;
   const asked = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[host] ?? (host.includes(":") ? `[${host}]` : host);
   return `http://${asked}:${port}/healthz`;

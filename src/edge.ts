@@ -23,7 +23,7 @@ type Seen = {
   length: string;
   chunked: boolean;
   encoded: boolean;
-  upgrade: boolean;
+  upgrade: string;
   connection: string;
   expect: string;
   ifNoneMatch: string | undefined;
@@ -33,6 +33,24 @@ type Seen = {
 /** Node answers by itself whoever expects something (RFC 9110, 10.1.1), before anybody looked at the request, unless it is heard. */
 export function hangGate(server: Server | SecureServer, gate: RequestListener): void {
   for (const event of ["request", "checkContinue", "checkExpectation"]) server.on(event, gate);
+  server.on("clientError", refuseNonsense);
+}
+
+/** Whoever was told that their request is none and doesn't go. */
+const goodbyeMs = 2_000;
+/** Of node's and its parser's errors; any other is a 400. */
+const nonsense: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+/** What isn't a request is the last of its connection. What was asked for before it is answered first. */
+function refuseNonsense(error: NodeJS.ErrnoException, client: Socket): void {
+  const { _httpMessage: answer } = client as { _httpMessage?: ServerResponse | null };
+  if (answer?.req.complete) return void answer.once("close", () => setImmediate(refuseNonsense, error, client));
+  const status = nonsense[error.code ?? ""] ?? "400 Bad Request";
+  if (client.writable) client.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  setTimeout(() => client.destroy(), goodbyeMs).unref();
 }
 
 export function createEdge(input: {
@@ -62,6 +80,8 @@ export function createEdge(input: {
     const path = cut < 0 ? url : url.slice(0, cut);
     if (path === "/healthz") return input.health(request, response);
     giveWay();
+    // An offer that needn't be taken (RFC 9110, 7.8). Whoever stands between may think that it was, so nothing comes after it.
+    if (seen.upgrade !== "") response.shouldKeepAlive = false;
     if (isTls && nameAskedFor(request.socket as TLSSocket) !== host)
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
     if (challenges && reads && path.startsWith(challengePath)) {
@@ -121,7 +141,7 @@ function look(raw: string[]): Seen {
     length: "",
     chunked: false,
     encoded: false,
-    upgrade: false,
+    upgrade: "",
     connection: "",
     expect: "",
     ifNoneMatch: undefined,
@@ -141,7 +161,7 @@ function look(raw: string[]): Seen {
         if (is(name, "expect")) seen.expect += (seen.expect && ", ") + value.toLowerCase();
         break;
       case 7:
-        if (is(name, "upgrade")) seen.upgrade = true;
+        if (is(name, "upgrade")) seen.upgrade += (seen.upgrade && ", ") + value.toLowerCase();
         break;
       case 10:
         if (is(name, "connection")) seen.connection += value;
@@ -189,9 +209,11 @@ function inspect(request: IncomingMessage, seen: Seen, host: string, reads: bool
   }
   if (seen.expect !== "" && seen.expect !== "100-continue")
     return { status: 417, words: "Expect nothing but 100-continue." };
-  if (seen.upgrade) return { status: 400, words: "Upgrades are not served." };
+  if (seen.upgrade !== "" && seen.upgrade !== "h2c") return { status: 400, words: "Upgrades are not served." };
   if (seen.encoded) return { status: 415, words: "Send the body without Content-Encoding." };
-  if (seen.hosts !== 1 || host === "") return { status: 400, words: "Send exactly one Host header." };
+  // HAProxy's check of a server, unless it is told more.
+  const isOldCheck = seen.hosts === 0 && request.httpVersionMinor === 0 && request.url === "/healthz";
+  if ((seen.hosts !== 1 || host === "") && !isOldCheck) return { status: 400, words: "Send exactly one Host header." };
   const { url } = request;
   if (!url?.startsWith("/") || url.length > 8192) return { status: 400, words: "This address isn't one." };
   if (seen.lengths > 1) return { status: 400, words: "Send one Content-Length or one Transfer-Encoding." };

@@ -2,7 +2,7 @@
 import { accessSync, chmodSync, constants, existsSync, rmSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { Server as SecureServer } from "node:https";
-import { BlockList, type Socket } from "node:net";
+import { BlockList } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
@@ -214,10 +214,6 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
       server.on("error", (error) => {
         if (server.listening) log.error("connections.not_accepted", { error });
       });
-      server.on("clientError", (_error: Error, client: Socket) => {
-        if (client.writable) client.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-        void setTimeout(goodbyeMs, undefined, { ref: false }).then(() => client.destroy());
-      });
       await listen(server, where, flag);
     };
 
@@ -279,12 +275,12 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         retries = setInterval(async () => {
           try {
             await listen(secure, secureAddress, "--https");
-          } catch {
-            return; // Said already.
+            clearInterval(retries);
+            beginSecurely();
+            log.info("https.listening", { https: config.text("https.listen") });
+          } catch (failure) {
+            if (!isInUse(failure)) log.error("https.failed", { error: failure });
           }
-          clearInterval(retries);
-          beginSecurely();
-          log.info("https.listening", { https: config.text("https.listen") });
         }, retryMs);
         retries.unref();
       }
@@ -371,9 +367,6 @@ function lazyListener(
 
 /** Between listening and loading the app. */
 const settleMs = 20;
-
-/** Whoever was told that their request is none and doesn't go. */
-const goodbyeMs = 2_000;
 
 /** Whoever waits for an answer that doesn't come. Longer than the longest answer takes to begin: a test letter's outcome. */
 const stalledMs = 30_000;

@@ -63,12 +63,14 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
   const noteServed = () => {
     const now = clock.now();
     const rows = db.select({ name: hosts.name }).from(hosts).where(isNull(hosts.secureSince)).all();
-    const begun = rows.map(({ name }) => name).filter((name) => choose(name, now));
-    if (begun.length > 0)
-      db.update(hosts)
-        .set({ secureSince: now })
-        .where(and(inArray(hosts.name, begun), isNull(hosts.secureSince)))
-        .run();
+    const begun = rows.map(({ name }) => name).filter((name) => now < (choose(name, now)?.notAfter ?? 0));
+    if (begun.length === 0) return;
+    const unnoted = and(inArray(hosts.name, begun), isNull(hosts.secureSince));
+    try {
+      db.update(hosts).set({ secureSince: now }).where(unnoted).run();
+    } catch (error) {
+      log.error("certificate.start_not_noted", { error }); // A full disk keeps nobody from being served.
+    }
   };
   reload();
   const find = (name: string) => (served.has(name) ? choose(name, clock.now()) : undefined);

@@ -90,6 +90,16 @@ test("serve ends well when its terminal goes away, and no signal opens a debugge
   assert.doesNotMatch(stderr, /Debugger/);
 });
 
+test("health is told by a server that expects the PROXY protocol of this machine", async (t) => {
+  const place = await foundedPlace(t);
+  await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
+  await place.run(["config", "set", "trusted_proxies", "127.0.0.1"]);
+  await place.run(["config", "set", "proxy_protocol", "on"]);
+  await assert.rejects(fetch(`http://127.0.0.1:${place.port}/healthz`));
+  const health = await place.run(["health"]);
+  assert.equal(health.code, 0, health.stderr);
+});
+
 test("health says that a server hangs, soon", async (t) => {
   const place = await foundedPlace(t);
   const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);

@@ -37,7 +37,10 @@ const cases: [what: string, request: string, status: number][] = [
   ],
   ["two lengths", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello`, 400],
   ["a negative length", `POST /subscribe HTTP/1.1\r\n${good}Content-Length: -1\r\n\r\n`, 400],
-  ["an upgrade", `GET / HTTP/1.1\r\n${good}Upgrade: h2c\r\n\r\n`, 400],
+  ["an upgrade", `GET / HTTP/1.1\r\n${good}Upgrade: tls/1.2\r\n\r\n`, 400],
+  ["an upgrade to more than is known", `GET / HTTP/1.1\r\n${good}Upgrade: h2c, websocket\r\n\r\n`, 400],
+  ["an old check without a host", "GET /healthz HTTP/1.0\r\n\r\n", 200],
+  ["a check without a host", "GET /healthz HTTP/1.1\r\n\r\n", 400],
   ["a compressed body", `POST /subscribe HTTP/1.1\r\n${good}Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx`, 415],
   ["a space before the colon", "GET / HTTP/1.1\r\nHost : status.example.com\r\n\r\n", 400],
   ["a bare line feed in a header", `GET / HTTP/1.1\nHost: status.example.com\n\n`, 400],
@@ -155,6 +158,26 @@ test("thirty requests in one packet are answered in their order, and a thousand 
   const many = await speak(house, ask("/").repeat(1000)).catch(() => "");
   assert.ok([...many.matchAll(/^HTTP\/1\.1 200/gm)].length < 100);
   assert.match(await speak(house, ask("/")), /^HTTP\/1\.1 200/);
+  await house.close();
+});
+
+test("who offers to speak HTTP/2, as Java does, gets the page and the end of the connection", async () => {
+  const house = await openTestHouse();
+  const offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n";
+  const answer = await speak(house, `GET / HTTP/1.1\r\n${good}${offer}\r\nGET / HTTP/1.1\r\n${good}\r\n`);
+  assert.deepEqual([...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].length, 1);
+  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+  assert.match(answer, /^connection: close\r$/im);
+  await house.close();
+});
+
+test("what isn't a request is refused after what was asked before it is answered", async () => {
+  const house = await openTestHouse();
+  for (const path of ["/", "/admin/sign-in"]) {
+    const answer = await speak(house, `GET ${path} HTTP/1.1\r\n${good}\r\nNONSENSE\r\n\r\n`);
+    const found = [...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => code);
+    assert.deepEqual(found, ["200", "400"], path);
+  }
   await house.close();
 });
 

@@ -156,6 +156,31 @@ test("browsers aren't bound to https by a certificate that was imported days bef
   assert.match(String((await ask("status.example.com")).headers["strict-transport-security"]), /^max-age=31536000/);
 });
 
+test("browsers aren't bound to https by a certificate that they refuse", async (t) => {
+  let now = Date.now();
+  const { bring, deps } = await serve(t, { now: () => now });
+  await bring(["status.example.com"], { days: [-80, 1] });
+  const since = () => deps.certificates.servedSince("status.example.com");
+  assert.equal(since(), now);
+  deps.db.$client.exec("UPDATE hosts SET secure_since = NULL");
+  now += 2 * day;
+  deps.certificates.reload();
+  assert.equal(since(), undefined);
+});
+
+test("a disk that takes nothing keeps no host from being served", async (t) => {
+  const { bring, deps, handshake } = await serve(t);
+  deps.db.$client.exec(
+    "CREATE TEMP TRIGGER full BEFORE UPDATE OF secure_since ON hosts BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+  );
+  await bring(["status.example.com"]);
+  assert.equal((await handshake("status.example.com")).authorized, true);
+  assert.equal(deps.certificates.servedSince("status.example.com"), undefined);
+  deps.db.$client.exec("DROP TRIGGER full");
+  deps.certificates.reload();
+  assert.ok(deps.certificates.servedSince("status.example.com"));
+});
+
 test("a connection made for one host isn't used for another", async (t) => {
   const { bring, ask } = await serve(t);
   await bring(["status.example.com", "other.example.com"]);

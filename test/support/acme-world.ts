@@ -1,0 +1,155 @@
+/** The keeper of certificates in a world of its own: authorities that do as they are told, and a clock that is set. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { addHost, createPage } from "../../src/pages/pages.ts";
+import type { ChallengeType } from "../../src/schema.ts";
+import { openHouse } from "../../src/server.ts";
+import { type Authority, AuthorityProblem, type OrderView } from "../../src/tls/authority.ts";
+import { chooserOf, insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
+import { createKeeper } from "../../src/tls/keeper.ts";
+import { standingOf } from "../../src/tls/plans.ts";
+import type { Wishes } from "../../src/tls/wishes.ts";
+import { testKeys } from "./house.ts";
+import { issue } from "./issuing.ts";
+import { makeWishes } from "./wishes.ts";
+
+export const minute = 60_000;
+export const hour = 60 * minute;
+export const day = 24 * hour;
+export const host = "status.example.com";
+export const one = { directory: "https://one.test/", binding: undefined };
+export const two = { directory: "https://two.test/", binding: undefined };
+export const by = { kind: "system" } as const;
+
+export type Deed =
+  | "describe"
+  | "register"
+  | "changeContact"
+  | "isAccountOpen"
+  | "openOrder"
+  | "viewOrder"
+  | "renewalWindow";
+export type Asked = { deed: Deed; directory: string; at: number; name?: string; replaces?: string | undefined };
+
+/** A house, its keeper, and authorities that answer at once unless `refuse` throws. */
+export function makeWorld(wanted: Partial<Wishes> = {}) {
+  let now = Date.parse("2027-01-01T00:00:00Z");
+  const clock = { now: () => now };
+  const house = openHouse({ data: undefined, keys: testKeys(), environment: {}, clock, write: () => {} });
+  const page = createPage(house.db, { name: "Acme", timeZone: "UTC", now, by });
+  addHost(house.db, { pageId: page.id, host, now, by });
+  const asked: Asked[] = [];
+  const orders = new Map<string, OrderView & { name: string; pem?: string }>();
+  let serial = 4096;
+  const world = {
+    lifeMs: 45 * day,
+    window: { start: Number.NaN, end: Number.NaN },
+    /** The kind of challenge that is to be met; undefined: the authority knows the name already. */
+    challenge: undefined as ChallengeType | undefined,
+    refuse: (_asked: Asked, _key: string): unknown => undefined,
+  };
+  const reach = async ({ directory, privateKey: key }: { directory: string; privateKey: string }) => {
+    const hear = async (deed: Deed, more: Partial<Asked> = {}) => {
+      const one: Asked = { deed, directory, at: now, ...more };
+      asked.push(one);
+      await world.refuse(one, key);
+    };
+    const find = (url: string) => orders.get(url) as OrderView & { name: string; pem?: string };
+    const authority: Authority = {
+      describe: async () => {
+        await hear("describe");
+        return { termsUrl: undefined, caaIdentities: [], profiles: [], needsBinding: false, tellsWindows: true };
+      },
+      register: async () => {
+        await hear("register");
+        return `${directory}account`;
+      },
+      changeContact: () => hear("changeContact"),
+      isAccountOpen: async () => {
+        try {
+          await hear("isAccountOpen");
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      openOrder: async ({ name, replaces }) => {
+        await hear("openOrder", { name, replaces });
+        const url = `order ${orders.size}`;
+        const blank = { certificate: undefined, error: undefined, retryAfter: undefined };
+        const status = world.challenge ? "pending" : "ready";
+        orders.set(url, { url, status, authorizations: [url], finalize: url, name, ...blank });
+        return find(url);
+      },
+      viewOrder: async (url) => {
+        await hear("viewOrder");
+        return { ...find(url), certificate: find(url).status === "valid" ? url : undefined };
+      },
+      viewAuthorization: async (url) => ({
+        status: find(url).status === "pending" ? "pending" : "valid",
+        name: find(url).name,
+        challenges: (world.challenge ? [world.challenge] : []).map((type) => ({
+          ...{ type, url, token: `token of ${url}`, status: "pending", error: undefined },
+        })),
+      }),
+      keyAuthorization: async ({ token }) => `${token}.thumb`,
+      accept: async ({ url }) => {
+        find(url).status = "ready";
+      },
+      finalize: async ({ url }, { name, privateKey }) => {
+        const from = now - hour;
+        serial += 1;
+        find(url).pem = await issue({ privateKey, name, serial, from, to: from + world.lifeMs });
+        find(url).status = "valid";
+      },
+      download: async ({ url }) => find(url).pem ?? "",
+      renewalWindow: async () => {
+        await hear("renewalWindow");
+        return { ...world.window, retryAfter: undefined };
+      },
+    };
+    return authority;
+  };
+  const wishes = makeWishes(wanted);
+  const keeper = createKeeper({
+    ...{ db: house.db, keys: house.keys, clock, log: house.log, shelf: house.certificates, reach },
+    wishes: () => wishes,
+    chance: () => 0.5,
+  });
+  const served = () => chooserOf(listCertificates(house.db))(host, now);
+  return {
+    ...{ world, wishes, house, page, keeper, asked, served },
+    now: () => now,
+    setClock: (to: number) => {
+      now = to;
+    },
+    opened: (name = host) => asked.filter((known) => known.deed === "openOrder" && known.name === name),
+    /** As the timetable does it, seldom enough to be quick. */
+    live: async (ms: number, stepMs = hour) => {
+      for (const end = now + ms; now < end; now += stepMs) {
+        keeper.wake();
+        await keeper.idle();
+        keeper.scanSoon();
+      }
+    },
+    bring: async (from: number, to: number) => {
+      const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
+      serial += 1;
+      const pem = await issue({ privateKey, name: host, serial, from, to });
+      const path = [new X509Certificate(pem)];
+      return insertCertificate(house.db, { path, names: [host], privateKey, keys: house.keys, now });
+    },
+    standing: async () => {
+      const [plan] = await keeper.planFor([host]);
+      assert.ok(plan);
+      return standingOf(plan, now);
+    },
+  };
+}
+
+export const problem = (type: string, status: number, retryAfter?: string) =>
+  new AuthorityProblem({ type, detail: "It said so." }, status, retryAfter);
+export const always = (deed: Deed, error: () => Error, directory?: string) => (asked: Asked) => {
+  if (asked.deed === deed && (directory === undefined || asked.directory === directory)) throw error();
+};

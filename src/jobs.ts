@@ -47,7 +47,7 @@ function endOldSessions(deps: Deps): void {
 
 function forgetOldCertificates(deps: Deps): void {
   forgetOldOrders(deps.db, { now: deps.clock.now() });
-  forgetUnused(deps.db, { now: deps.clock.now() });
+  forgetUnused(deps.db, { now: deps.clock.now(), isUnusable: deps.certificates.isUnusable });
 }
 
 function pruneOldLetters(deps: Deps): void {

@@ -121,7 +121,8 @@ export const acmeOrders = sqliteTable(
     directory: text("directory").notNull(),
     /** A test's certificate is thrown away. */
     purpose: text("purpose", { enum: ["serve", "test"] }).notNull(),
-    state: text("state", { enum: ["open", "done", "failed"] }).notNull(),
+    /** Dropped: nobody wanted it any more, which is no failure. */
+    state: text("state", { enum: ["open", "done", "failed", "dropped"] }).notNull(),
     /** The key of the certificate to be; made before anything is asked, gone when the order ends. */
     privateKey: sealed("private_key"),
     /** Null until the authority has answered. */
@@ -131,6 +132,8 @@ export const acmeOrders = sqliteTable(
     asked: integer("asked").notNull(),
     /** The certificate that it replaces, by its renewal id (RFC 9773, 5). */
     replaces: text("replaces"),
+    /** The id of the certificate that the name had when it began. */
+    insteadOf: text("instead_of"),
     challenge: text("challenge", { enum: challengeTypes }),
     token: text("token"),
     /** What the authority reads at the token (RFC 8555, 8.1). */
@@ -141,6 +144,10 @@ export const acmeOrders = sqliteTable(
     /** What the authority, or the network, said last: the problem's type without its prefix, and its words. */
     problem: text("problem"),
     detail: text("detail"),
+    /** Until when the authority wants to be left alone with the name. */
+    leaveUntil: integer("leave_until"),
+    /** When its certificate was seen to be there, served or not: authorities count it. */
+    issuedAt: integer("issued_at"),
     certificateId: text("certificate_id"),
     createdAt: integer("created_at").notNull(),
     endedAt: integer("ended_at"),

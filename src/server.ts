@@ -86,7 +86,9 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
     if (store.beforeUpgrade) log.info("database.upgraded", { version, before: store.beforeUpgrade });
     const render = createRender();
     const certificates = createCertificateShelf({ db, keys, clock, log });
-    const transport = createTransport({ config, certificates, clock });
+    // Where it is listened on is taken up at the start; until then nobody is bound and nothing ordered.
+    const listens = config.text("https.listen") !== "";
+    const transport = createTransport({ config, certificates, clock, listens });
     const press = createPress({ db, render, clock, log, transport });
     const mailer = createMailer({
       db,
@@ -100,7 +102,7 @@ export function openHouse(input: OpenInput): Deps & { close(): Promise<void> } {
       },
     });
     if (input.delivers === false) mailer.wake = () => {};
-    const wishes = () => readWishes(config, input.delivers !== false);
+    const wishes = () => readWishes(config, { runs: input.delivers !== false, listens });
     const keeper = createKeeper({ db, keys, clock, log, shelf: certificates, wishes });
     const announcer = createAnnouncer({ db, clock, log, onQueued: () => mailer.wake() });
     const deps: Deps = {

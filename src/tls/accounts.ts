@@ -33,7 +33,7 @@ export async function accountFor(db: Db, input: { directory: string; keys: Keys;
     .values({ directory, privateKey: sealed, registeredAt: [], createdAt: now })
     .onConflictDoNothing()
     .run();
-  return { privateKey, url: undefined, contact: "", registeredAt: [] };
+  return accountFor(db, input); // Somebody else may have been quicker.
 }
 
 /** @returns when one more registration is within the authority's limits. In the past: now. */

@@ -11,7 +11,7 @@ import {
   noteRegistering,
   replaceAccount,
 } from "./accounts.ts";
-import { type Authority, AuthorityProblem, type Description, openAuthority } from "./authority.ts";
+import { type Authority, AuthorityProblem, type Description, isAboutAccount, openAuthority } from "./authority.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Authorities = {
@@ -61,7 +61,11 @@ export function createAuthorities(input: {
     const at = mayRegisterAt(account, now);
     if (at > now) throw new AuthorityProblem({ type: "limit", detail: "" }, 0, String(Math.ceil((at - now) / 1000)));
     noteRegistering(db, { directory, account, now });
-    const made = await authority.register({ contact });
+    const made = await authority.register({ contact }).catch((error: unknown) => {
+      // An account of this key may have been closed, and be known to it alone: the next attempt has another key.
+      if (error instanceof AuthorityProblem && isAboutAccount(error)) replaceAccount(db, { directory, keys });
+      throw error;
+    });
     noteRegistered(db, { directory, url: made, contact, keys });
     log.info("certificate.account_made", { directory, terms: description.termsUrl });
     return { authority, description };

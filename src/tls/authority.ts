@@ -80,6 +80,18 @@ export class AuthorityProblem extends Error {
   }
 }
 
+/** Said of a question; of a host it is said without one, in its challenge. */
+export function isAboutAccount(error: AuthorityProblem): boolean {
+  return error.type === "unauthorized" && error.status > 0;
+}
+
+/** The order has come to nothing, for whatever reason: it is never gone on with (RFC 8555, 7.1.6). */
+export class OrderRefused extends AuthorityProblem {
+  constructor(problem: Problem | undefined) {
+    super(problem ?? { type: "unauthorized", detail: "It doesn't say why." }, 0);
+  }
+}
+
 /** The authority didn't answer, or not in a way that could be understood. */
 export class AuthorityUnreachable extends Error {}
 
@@ -259,7 +271,10 @@ function problemOf(data: unknown): Problem | undefined {
   const below = Array.isArray(subproblems) ? problemOf(subproblems[0]) : undefined;
   const short = type.replace(/^urn:ietf:params:acme:error:/, "").slice(0, 100);
   if (below) return below;
-  return { type: short, detail: (typeof detail === "string" ? detail : short).replace(/\s+/g, " ").slice(0, 500) };
+  return {
+    type: short,
+    detail: (typeof detail === "string" ? detail : short).replace(/[\s\p{C}]+/gu, " ").slice(0, 500),
+  };
 }
 
 /** @returns milliseconds that a Retry-After asks for: seconds or a date (RFC 9110, 10.2.3) */

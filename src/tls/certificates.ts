@@ -5,7 +5,7 @@
  * first, also when it ends sooner: an authority may shorten their lives, or want one gone.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { getCACertificates } from "node:tls";
+import { createSecureContext, getCACertificates } from "node:tls";
 import { desc, eq, inArray, sql } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
@@ -14,6 +14,7 @@ import { UserError } from "../errors.ts";
 import { wildcardOver } from "../host-names.ts";
 import { newId } from "../ids.ts";
 import { certificates, hosts } from "../schema.ts";
+import { posture } from "./posture.ts";
 import { latestRenewal } from "./renewal.ts";
 
 export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain">;
@@ -71,6 +72,7 @@ export function importCertificate(
   const roots = input.authority === undefined ? [] : readCertificates(input.authority, "authority");
   const path = orderPath(own, given, roots);
   for (const certificate of path) refuseOutOfDate(certificate, now);
+  refuseUnusable(path, key);
   const chain = path.map((certificate) => certificate.toString()).join("");
   // Whoever renews by a timetable brings the same one again and again.
   const known = db.select({ id: certificates.id }).from(certificates).where(eq(certificates.chain, chain)).get();
@@ -133,9 +135,9 @@ export function removeCertificate(db: Db | Tx, id: string): Certificate {
  * Of those that an authority issued, with their keys: what a newer one has taken the place of for a week, and what expired a
  * month ago. A person's own are theirs to remove; what a host is served with stays, because the clock may be wrong.
  */
-export function forgetUnused(db: Db, input: { now: number }): void {
+export function forgetUnused(db: Db, input: { now: number; isUnusable: (id: string) => boolean }): void {
   const { now } = input;
-  const list = listCertificates(db);
+  const list = listCertificates(db).filter(({ id }) => !input.isUnusable(id));
   const choose = chooserOf(list);
   const served = new Set(
     db
@@ -164,8 +166,8 @@ export function openCertificate(db: Db | Tx, input: { id: string; keys: Keys }):
 export type Chooser = (name: string, now: number) => Certificate | undefined;
 
 /**
- * Which certificate a name is served with: of those that haven't expired, one for the very name before a wildcard over it, and
- * the one that came last.
+ * Which certificate a name is served with: of those that haven't expired, one for the very name before a wildcard over it, unless
+ * its renewal is overdue and the wildcard's isn't, and the one that came last.
  *
  * @param list the one that came last first
  */
@@ -174,8 +176,11 @@ export function chooserOf(list: Certificate[]): Chooser {
   for (const certificate of list)
     for (const name of certificate.names) covering.set(name, [...(covering.get(name) ?? []), certificate]);
   return (name, now) => {
-    const known = [...(covering.get(name) ?? []), ...(covering.get(wildcardOver(name)) ?? [])];
-    return known.find(({ notAfter }) => now < notAfter) ?? known[0];
+    const [exact, wild] = [covering.get(name) ?? [], covering.get(wildcardOver(name)) ?? []];
+    const isValid = ({ notAfter }: Certificate) => now < notAfter;
+    const [own, shared] = [exact.find(isValid), wild.find(isValid)];
+    if (own && shared && now > latestRenewal(own) && now <= latestRenewal(shared)) return shared;
+    return own ?? shared ?? exact[0] ?? wild[0];
   };
 }
 
@@ -290,6 +295,30 @@ function refuseOutOfDate(certificate: X509Certificate, now: number): void {
     throw new UserError("invalid", `The certificate of ${name} is valid only from ${on(from)} UTC on.`, {
       field: "chain",
     });
+}
+
+const serverAuth = "1.3.6.1.5.5.7.3.1";
+const anyUsage = "2.5.29.37.0";
+
+/** What no handshake could be made with, or no browser takes. */
+function refuseUnusable(path: X509Certificate[], key: KeyObject): void {
+  const field = "chain";
+  const advice = "Ask the authority for one of today.";
+  const old = path.map(({ signatureAlgorithm }) => signatureAlgorithm ?? "").find((name) => /sha1|md5/i.test(name));
+  if (old)
+    throw new UserError("invalid", `The chain is signed with ${old}, which browsers refuse. ${advice}`, { field });
+  const usages = path[0]?.keyUsage;
+  if (usages && !usages.includes(serverAuth) && !usages.includes(anyUsage))
+    throw new UserError("invalid", "The certificate isn't one for servers (extendedKeyUsage). Ask for one that is.", {
+      field,
+    });
+  try {
+    const cert = path.map((certificate) => certificate.toString()).join("");
+    createSecureContext({ ...posture, cert, key: key.export({ type: "pkcs8", format: "pem" }) as string });
+  } catch (error) {
+    const said = (error as { reason?: string; message: string }).reason ?? (error as Error).message;
+    throw new UserError("invalid", `OpenSSL doesn't take this chain (${said}). ${advice}`, { field });
+  }
 }
 
 export function namesOf(certificate: X509Certificate): string[] {

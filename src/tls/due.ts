@@ -26,19 +26,22 @@ export function nextOrderAt(db: Db, { name, best, wish, now }: Question): number
   return Math.max(due, mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now }));
 }
 
-/** A certificate that came after the order was begun, a person's own perhaps, makes it needless. */
+/** A certificate that came after the order was begun, a person's own perhaps, makes it needless. Not told by a clock, which may be wrong. */
 export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
   const certificate = best(order.name, now);
   if (order.purpose === "test" || !certificate || now >= renewalOf(certificate)) return false;
-  return certificate.createdAt > order.createdAt;
+  return certificate.id !== order.insteadOf;
 }
 
-export function sourceFor(db: Db, { name, best, wish, now }: Question): { directory: string; replaces?: string } {
+type Source = { directory: string; replaces?: string; insteadOf: string | undefined };
+
+export function sourceFor(db: Db, { name, best, wish, now }: Question): Source {
   const directory = chooseDirectory(db, { name, wish, now });
   const certificate = best(name, now);
+  const source = { directory, insteadOf: certificate?.id };
   return certificate?.directory === directory && certificate.renewalId
-    ? { directory, replaces: certificate.renewalId }
-    : { directory };
+    ? { ...source, replaces: certificate.renewalId }
+    : source;
 }
 
 /**

@@ -30,8 +30,8 @@ export async function readIssued(input: {
   const own = chain[0] as X509Certificate;
   if (!own.checkPrivateKey(createPrivateKey(input.privateKey))) throw new Error("It is for another key.");
   const names = namesOf(own);
-  if (names.length !== 1 || names[0] !== name)
-    throw new Error(`It is for ${names.join(", ") || "no name"}, not for ${name}.`);
+  // Some add a name of their own accord, as with www before it.
+  if (!names.includes(name)) throw new Error(`It is for ${names.join(", ") || "no name"}, not for ${name}.`);
   for (const [index, certificate] of chain.entries()) {
     const issuer = chain[index + 1];
     if (issuer && !isIssuedBy(certificate, issuer)) throw new Error("Its chain is broken.");

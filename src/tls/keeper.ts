@@ -29,6 +29,7 @@ import {
 } from "./orders.ts";
 import { type Plan, planOf } from "./plans.ts";
 import { findObstacles } from "./reach.ts";
+import { believable } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createSteps } from "./steps.ts";
 import { areSuffixesLoaded, loadSuffixes } from "./suffixes.ts";
@@ -56,6 +57,7 @@ const atOnce = 8;
 const scanMs = 2_000;
 /** Clocks are set right by seconds all the time. */
 const clockSlackMs = 60_000;
+const restMs = 60_000;
 /** A stop waits for a step that is being taken, but not for an authority that hangs. */
 const stopMs = 2_000;
 
@@ -75,7 +77,10 @@ export function createKeeper(input: {
   const challenges = createChallenges(db);
   const authorities = createAuthorities({ db, keys, clock, log, wishes, reach });
   const steps = createSteps({ db, keys, clock, log, shelf, challenges, authorities, wishes, chance });
+  const usable = () => listCertificates(db).filter(({ id }) => !shelf.isUnusable(id));
   const underWay = new Map<string, Promise<void>>();
+  /** What failed in a way that can't be noted, as on a disk that is full, and until when it rests. */
+  const resting = new Map<string, number>();
   let stopped = false;
   let scannedAt = Number.NEGATIVE_INFINITY;
   let seenAt = clock.now();
@@ -94,10 +99,11 @@ export function createKeeper(input: {
     const open = listOpenOrders(db);
     const isScan = now - scannedAt >= scanMs || now < scannedAt;
     if (open.length === 0 && !isScan) return;
-    const held = listCertificates(db);
+    const held = usable();
     const best = chooserOf(held);
     for (const order of open) {
-      if (!isWanted(order, wanted, wish) || isOvertaken(order, best, now)) steps.drop(order);
+      if (!isWanted(order, wanted, wish)) steps.drop(order, "unwanted");
+      else if (isOvertaken(order, best, now)) steps.drop(order, "overtaken");
       else if (goesOnAt(order, now) <= now) work(order.name, order.purpose);
     }
     if (!isScan) return;
@@ -116,8 +122,13 @@ export function createKeeper(input: {
 
   const start = (what: string, run: () => Promise<void>): void => {
     if (underWay.has(what) || underWay.size >= atOnce) return;
+    if (believable(resting.get(what) ?? 0, clock.now(), restMs) > clock.now()) return;
+    resting.delete(what);
     const running = run()
-      .catch((error: unknown) => log.error("certificate.keeper_failed", { what, error }))
+      .catch((error: unknown) => {
+        resting.set(what, clock.now() + restMs);
+        log.error("certificate.keeper_failed", { what, error });
+      })
       .finally(() => {
         underWay.delete(what);
         scanSoon();
@@ -137,7 +148,7 @@ export function createKeeper(input: {
       if (!order) {
         const wish = wishes();
         if (purpose === "test" || !isOn(wish) || !wantedNames(db, wish).has(name)) return;
-        const question = { name, best: chooserOf(listCertificates(db)), wish, now };
+        const question = { name, best: chooserOf(usable()), wish, now };
         if (!isDue(db, question)) return;
         order = await begin({ name, purpose, ...sourceFor(db, question) });
       }
@@ -146,7 +157,13 @@ export function createKeeper(input: {
     }
   };
 
-  const begin = async (wanted: { name: string; purpose: Purpose; directory: string; replaces?: string }) => {
+  const begin = async (wanted: {
+    name: string;
+    purpose: Purpose;
+    directory: string;
+    replaces?: string;
+    insteadOf?: string | undefined;
+  }) => {
     const privateKey = await makeKey(wishes().keyKind);
     const { name, purpose, directory } = wanted;
     // A person asked at the same moment as the timetable.
@@ -190,11 +207,11 @@ export function createKeeper(input: {
       const wish = wishes();
       const now = clock.now();
       const name = certificateName(host, wish.wildcards);
-      const question = { name, best: chooserOf(listCertificates(db)), wish, now };
+      const question = { name, best: chooserOf(usable()), wish, now };
       const source = purpose === "test" ? { directory: wish.testDirectory } : sourceFor(db, question);
       let open = findOpenOrder(db, { name, purpose });
       if (open && !isWanted(open, wantedNames(db, wish), wish)) {
-        steps.drop(open);
+        steps.drop(open, "unwanted");
         open = undefined;
       }
       const order = open ? goOnNow(db, open, { now }) : await begin({ name, purpose, ...source });
@@ -203,7 +220,7 @@ export function createKeeper(input: {
     },
     planFor: async (hosts) => {
       await loadSuffixes();
-      const best = chooserOf(listCertificates(db));
+      const best = chooserOf(usable());
       const wish = wishes();
       return hosts.map((host) => planOf(db, { host, best, wish, now: clock.now() }));
     },
@@ -214,8 +231,9 @@ export function createKeeper(input: {
 /** While it is open, its host may be removed, and another authority chosen. */
 function isWanted(order: Order, names: Set<string>, wish: Wishes): boolean {
   const { name, directory } = order;
+  if (!names.has(name)) return false;
   if (order.purpose === "test") return directory === wish.testDirectory;
-  return names.has(name) && wish.authorities.some((known) => known.directory === directory);
+  return wish.authorities.some((known) => known.directory === directory);
 }
 
 function isOn(wish: Wishes): boolean {

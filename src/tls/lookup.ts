@@ -27,20 +27,25 @@ export function createLookup(servers: string[]): Lookup {
   };
   return {
     addresses: async (name) => {
-      if (servers.length === 0)
-        return orNone(lookup(name, { all: true }).then((found) => found.map(({ address }) => address)));
-      const [four, six] = await Promise.all([orNone(resolver.resolve4(name)), orNone(resolver.resolve6(name))]);
-      return [...four, ...six];
+      const asked = async () => {
+        const [four, six] = await Promise.all([orNone(resolver.resolve4(name)), orNone(resolver.resolve6(name))]);
+        return [...four, ...six];
+      };
+      if (servers.length > 0) return asked();
+      const found = await orNone(lookup(name, { all: true }).then((known) => known.map(({ address }) => address)));
+      if (!found.some(isLoopback)) return found;
+      // A server's own name stands in its hosts file, which nobody else reads.
+      const told = await asked().catch(() => []);
+      return told.length > 0 ? told : found;
     },
     allowedIssuers: async (name) => {
-      for (let at = withoutWildcard(name); at.includes("."); at = at.slice(at.indexOf(".") + 1)) {
+      for (let labels = withoutWildcard(name).split("."); labels.length > 0; labels = labels.slice(1)) {
         try {
-          const records = await resolver.resolveCaa(at);
-          const wild = records.filter((record) => record.issuewild !== undefined).map((record) => record.issuewild);
-          const plain = records.filter((record) => record.issue !== undefined).map((record) => record.issue);
+          const records = await resolver.resolveCaa(labels.join("."));
+          const [wild, plain] = [valuesOf(records, "issuewild"), valuesOf(records, "issue")];
           const speaking = isWildcard(name) && wild.length > 0 ? wild : plain;
           if (records.length > 0 && speaking.length > 0)
-            return speaking.map((value) => String(value).split(";")[0]?.trim().toLowerCase() ?? "");
+            return speaking.map((value) => value.split(";")[0]?.trim().toLowerCase() ?? "");
           if (records.length > 0) return undefined;
         } catch (error) {
           if (!nothing.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
@@ -49,4 +54,14 @@ export function createLookup(servers: string[]): Lookup {
       return undefined;
     },
   };
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}
+
+/** Tags may be written in capitals (RFC 8659, 4.1). */
+function valuesOf(records: object[], tag: string): string[] {
+  const entries = records.flatMap((record) => Object.entries(record));
+  return entries.filter(([name]) => name.toLowerCase() === tag).map(([, value]) => String(value));
 }

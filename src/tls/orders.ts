@@ -3,7 +3,7 @@
  * after a crash is written before the authority is asked. Ended ones are kept for two weeks: they are what the limits of
  * an authority are counted from, and what a person is told of the failures.
  */
-import { and, asc, desc, eq, gt, isNull, lt, ne, or, sql, sum } from "drizzle-orm";
+import { and, asc, desc, eq, gt, isNotNull, isNull, lt, ne, or, sql, sum } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
@@ -28,6 +28,8 @@ export function beginOrder(
     purpose: Purpose;
     directory: string;
     replaces?: string;
+    /** The id of the certificate that the name has now. */
+    insteadOf?: string | undefined;
     privateKey: string;
     keys: Keys;
     now: number;
@@ -45,6 +47,7 @@ export function beginOrder(
     privateKey: seal(input.keys, { column, row: id }, input.privateKey),
     asked: 0,
     replaces: input.replaces ?? null,
+    insteadOf: input.insteadOf ?? null,
     stumbles: 0,
     goOnAt: now,
     createdAt: now,
@@ -102,6 +105,11 @@ export function bringForward(db: Db, input: { now: number; byMs: number }): void
     .run();
 }
 
+/** Before it is taken, because it may turn out to be none that can be served, and counts all the same. */
+export function noteIssued(db: Db, order: Order, input: { now: number }): void {
+  if (order.issuedAt === null) change(db, order, { issuedAt: input.now });
+}
+
 /** Before the authority is asked to open it, because a crash may hide what it answered. */
 export function noteAsked(db: Db, order: Order): void {
   change(db, order, { asked: order.asked + 1 });
@@ -148,22 +156,28 @@ export function stumble(
   return goOnAt;
 }
 
-/** Its key goes with it. The next may begin at `goOnAt`. */
+/**
+ * Its key goes with it. The next may begin at `goOnAt`, of this authority when what it asked for (Retry-After) is over.
+ *
+ * @param input.mayAskOther the other authority is asked meanwhile
+ */
 export function failOrder(
   db: Db,
   order: Order,
-  input: Problem & { saidMs?: number | undefined; now: number; chance: number },
+  input: Problem & { saidMs?: number | undefined; mayAskOther: boolean; now: number; chance: number },
 ): number {
-  const { now } = input;
+  const { now, saidMs, mayAskOther, type, detail } = input;
   const failures = failuresInARow(db, order).length + 1;
-  const goOnAt = Math.ceil(now + pauseAfter(failures, input.saidMs, input.chance));
-  end(db, order, { state: "failed", goOnAt, problem: input.type, detail: input.detail, endedAt: now });
+  const goOnAt = Math.ceil(now + pauseAfter(failures, mayAskOther ? undefined : saidMs, input.chance));
+  const leaveUntil = saidMs === undefined ? null : now + Math.min(saidMs, longestPauseMs);
+  end(db, order, { state: "failed", goOnAt, leaveUntil, problem: type, detail, endedAt: now });
   return goOnAt;
 }
 
 /** It is no failure, and the next may begin at once. */
-export function dropOrder(db: Db, order: Order, input: { now: number }): void {
-  end(db, order, { state: "failed", goOnAt: input.now, problem: "unwanted", detail: null, endedAt: input.now });
+export function dropOrder(db: Db, order: Order, input: { why: "unwanted" | "overtaken"; now: number }): void {
+  const { why, now } = input;
+  end(db, order, { state: "dropped", goOnAt: now, problem: why, detail: null, endedAt: now });
 }
 
 export function completeOrder(tx: Db | Tx, order: Order, input: { certificateId: string | null; now: number }): void {
@@ -176,7 +190,7 @@ export function failuresInARow(db: Db | Tx, input: { name: string; purpose: Purp
   const failed: Order[] = [];
   for (const order of listOrdersOf(db, input)) {
     if (order.state === "done") break;
-    if (order.state === "failed" && order.problem !== "unwanted") failed.push(order);
+    if (order.state === "failed") failed.push(order);
   }
   return failed;
 }
@@ -201,8 +215,9 @@ export function mayAskAt(
     .where(and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)))
     .all();
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
-  const issued = mine.filter((order) => order.state === "done");
+  const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
   const free = [
+    ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
     fullUntil(ends(failed), limits.failures, now),
     fullUntil(ends(issued), limits.duplicates, now),
@@ -232,22 +247,22 @@ function askedTimes(db: Db | Tx, input: { directory: string; since: number; now:
 
 function issuedTimes(db: Db | Tx, input: { name: string; directory: string; now: number }): number[] {
   const rows = db
-    .select({ at: acmeOrders.endedAt })
+    .select({ at: sql<number>`coalesce(${acmeOrders.endedAt}, ${acmeOrders.issuedAt})` })
     .from(acmeOrders)
     .where(
       and(
         eq(acmeOrders.domain, registeredDomain(input.name)),
-        gt(acmeOrders.endedAt, input.now - limits.domain.inMs),
         eq(acmeOrders.directory, input.directory),
-        eq(acmeOrders.state, "done"),
+        or(gt(acmeOrders.endedAt, input.now - limits.domain.inMs), isNull(acmeOrders.endedAt)),
+        or(eq(acmeOrders.state, "done"), isNotNull(acmeOrders.issuedAt)),
       ),
     )
     .all();
-  return rows.map(({ at }) => at ?? input.now);
+  return rows.map(({ at }) => at);
 }
 
 function ends(orders: Order[]): number[] {
-  return orders.map((order) => order.endedAt ?? order.createdAt);
+  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
 }
 
 function fullUntil(times: number[], limit: { most: number; inMs: number }, now: number): number {
@@ -258,7 +273,7 @@ function fullUntil(times: number[], limit: { most: number; inMs: number }, now: 
 }
 
 export function forgetOldOrders(db: Db, input: { now: number }): void {
-  const old = lt(acmeOrders.createdAt, input.now - 15 * day);
+  const old = lt(acmeOrders.endedAt, input.now - 15 * day);
   db.delete(acmeOrders)
     .where(and(ne(acmeOrders.state, "open"), old))
     .run();

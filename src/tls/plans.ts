@@ -110,6 +110,10 @@ export function troubleOf(order: Order): string {
       return `${who} isn't asked for another certificate of ${order.name} now: so many were ordered lately that its limits could be passed.`;
     case "unwanted":
       return "It was given up: the host was removed, or another authority was chosen.";
+    case "overtaken":
+      return "It was given up: another certificate came meanwhile.";
+    case "notAllowed":
+      return `${who} takes no order from this server's account.${said}`;
     case "unreachable":
       return `${who} can't be reached: ${sentence(detail ?? "")}`;
     case "serverInternal":
@@ -152,6 +156,8 @@ function adviceFor(order: Order): string {
       return `From the internet ${host} must lead to this server on port 80 or 443, over IPv6 too where it has an AAAA record. See: candor host show ${host}`;
     case "unreachable":
       return "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
+    case "notAllowed":
+      return "Where it wants an external account, see acme.eab_kid and acme.eab_key; else ask it why, or choose another with acme.directory. It is tried again by itself.";
     case "externalAccountRequired":
       return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
     case "limit":

@@ -21,6 +21,8 @@ export type CertificateShelf = {
   servedSince(name: string): number | undefined;
   /** Call after a certificate or a host came or went. */
   reload(): void;
+  /** Whether OpenSSL refused it when it was last read: such a one takes no other's place. */
+  isUnusable(id: string): boolean;
   /** From now on https is listened on. */
   beginServing(): void;
 };
@@ -30,21 +32,25 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
   let contexts = new Map<string, SecureContext>();
   let choose = chooserOf([]);
   let served = new Map<string, number | null>();
+  let unusable = new Set<string>();
   let isServing = false;
 
   const reload = () => {
     const ready = new Map<string, SecureContext>();
     const usable: Certificate[] = [];
+    const refused = new Set<string>();
     for (const certificate of listCertificates(db)) {
       const { id } = certificate;
       try {
         ready.set(id, contexts.get(id) ?? makeContext(id));
         usable.push(certificate);
       } catch (error) {
+        refused.add(id);
         log.error("certificate.unusable", { certificateId: id, error });
       }
     }
     contexts = ready;
+    unusable = refused;
     choose = chooserOf(usable);
     if (isServing) noteServed();
     served = new Map(
@@ -78,6 +84,7 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
     find: (name) => contexts.get(find(name)?.id ?? ""),
     servedSince: (name) => served.get(name) ?? undefined,
     isValid: (name, now) => now < (find(name)?.notAfter ?? 0),
+    isUnusable: (id) => unusable.has(id),
     reload,
     beginServing: () => {
       isServing = true;

@@ -9,7 +9,7 @@ import { listOrdersOf, type Order } from "./orders.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Showing = {
-  /** Where one way failed the last time, the next is tried; where it worked, the same. */
+  /** The one that was begun with, unless it isn't open any more; else where one failed the last time, the next, and where it worked, the same. */
   wayFor(order: Order, offered: ChallengeType[]): ChallengeType;
   /** @throws AuthorityProblem when the operator's program can't change the DNS */
   show(order: Order, input: { way: ChallengeType; token: string; keyAuthorization: string }): Promise<void>;
@@ -29,6 +29,7 @@ export function createShowing(input: { db: Db; log: Log; challenges: Challenges;
         ? ["dns-01", "http-01", "tls-alpn-01"]
         : ["http-01", "tls-alpn-01"];
       const known = ways.filter((way) => offered.includes(way));
+      if (order.challenge && known.includes(order.challenge)) return order.challenge;
       const last = listOrdersOf(db, order).find((other) => other.id !== order.id && other.challenge !== null);
       const at = last?.challenge ? known.indexOf(last.challenge) : -1;
       const next = last?.state === "failed" ? (at + 1) % known.length : Math.max(at, 0);

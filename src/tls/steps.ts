@@ -13,6 +13,8 @@ import {
   AuthorityProblem,
   type ChallengeView,
   type Description,
+  isAboutAccount,
+  OrderRefused,
   type OrderView,
   type Problem,
   waitSaid,
@@ -28,6 +30,7 @@ import {
   mayAskAt,
   noteAsked,
   noteChallenge,
+  noteIssued,
   noteOpened,
   type Order,
   waitUntil,
@@ -35,14 +38,14 @@ import {
 import { longestPollMs } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createShowing } from "./showing.ts";
-import { createVerdicts, isAboutAccount, oldestOrderMs, patience } from "./verdicts.ts";
+import { createVerdicts, oldestOrderMs, patience } from "./verdicts.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Steps = {
   /** Takes an open order as far as one question goes. Never throws: what went wrong stands in its row. */
   take(order: Order): Promise<void>;
-  /** Ends an order that nobody wants any more, of this authority or at all. */
-  drop(order: Order): void;
+  /** Ends an order that nobody wants any more, of this authority or at all, or that another certificate has made needless. */
+  drop(order: Order, why: "unwanted" | "overtaken"): void;
 };
 
 /** Between two looks at an order that the authority works on. */
@@ -79,7 +82,7 @@ export function createSteps(input: {
       case "valid":
         return takeCertificate(order, authority, view);
       case "invalid":
-        throw refused(view.error ?? (await problemBelow(authority, view)));
+        throw new OrderRefused(view.error ?? (await problemBelow(authority, view)));
     }
   };
 
@@ -135,19 +138,21 @@ export function createSteps(input: {
 
   const answerChallenge = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
     const authorization = await authority.viewAuthorization(view.authorizations[0] ?? "");
-    if (authorization.status === "invalid") throw refused(problemAmong(authorization.challenges));
+    if (authorization.status === "invalid") throw new OrderRefused(problemAmong(authorization.challenges));
     if (authorization.status !== "pending") return pollLater(order, undefined);
     const offered = authorization.challenges.map(({ type }) => type);
-    const way = order.challenge ?? showing.wayFor(order, offered);
+    const way = showing.wayFor(order, offered);
     const challenge = authorization.challenges.find((known) => known.type === way);
     if (!challenge) throw new AuthorityProblem({ type: "noChallenge", detail: `It offers ${offered.join(", ")}.` }, 0);
     const keyAuthorization = await authority.keyAuthorization(challenge);
-    if (order.token !== challenge.token)
+    if (!isOpen(order)) return; // It was dropped meanwhile, and what it showed taken down.
+    if (order.token !== challenge.token || order.challenge !== way)
       noteChallenge(db, order, { challenge: way, token: challenge.token, keyAuthorization });
     // It looked, and may look again when it is told to (RFC 8555, 8.2): a new order tries another way as well.
-    if (challenge.error && showing.told.get(order.id) === "heard") throw refused(challenge.error);
+    if (challenge.error && showing.told.get(order.id) === "heard") throw new OrderRefused(challenge.error);
     const { token } = challenge;
     await showing.show(order, { way, token, keyAuthorization });
+    if (!isOpen(order)) return showing.takeDown({ ...order, challenge: way, token, keyAuthorization });
     // Told once; after a restart or a failure once more, because nobody knows whether it was heard.
     if (challenge.status === "pending" && showing.told.get(order.id) !== "heard") {
       showing.told.set(order.id, "said");
@@ -157,8 +162,11 @@ export function createSteps(input: {
     pollLater(order, undefined);
   };
 
+  const isOpen = (order: Order) => findOrder(db, order.id).state === "open";
+
   const takeCertificate = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
     if (view.certificate === undefined) return pollLater(order, view.retryAfter);
+    noteIssued(db, order, { now: clock.now() });
     const pem = await authority.download(view);
     const privateKey = keyOf(order, keys);
     const { directory, name } = order;
@@ -199,10 +207,10 @@ export function createSteps(input: {
         judge(order, error);
       }
     },
-    drop: (order) => {
-      dropOrder(db, order, { now: clock.now() });
+    drop: (order, why) => {
+      dropOrder(db, order, { why, now: clock.now() });
       showing.takeDown(order);
-      log.info("certificate.order_dropped", { name: order.name, directory: order.directory });
+      log.info("certificate.order_dropped", { name: order.name, directory: order.directory, why });
     },
   };
 }
@@ -213,8 +221,4 @@ async function problemBelow(authority: Authority, view: OrderView): Promise<Prob
 
 function problemAmong(challenges: ChallengeView[]): Problem | undefined {
   return challenges.find((challenge) => challenge.error)?.error;
-}
-
-function refused(problem: Problem | undefined): AuthorityProblem {
-  return new AuthorityProblem(problem ?? { type: "unauthorized", detail: "It doesn't say why." }, 0);
 }

@@ -4,7 +4,14 @@ import type { Db } from "../db.ts";
 import { isWildcard } from "../host-names.ts";
 import type { Log } from "../log.ts";
 import type { Authorities } from "./authorities.ts";
-import { AuthorityProblem, AuthorityUnreachable, type Problem, waitSaid } from "./authority.ts";
+import {
+  AuthorityProblem,
+  AuthorityUnreachable,
+  isAboutAccount,
+  OrderRefused,
+  type Problem,
+  waitSaid,
+} from "./authority.ts";
 import { askAnew, failOrder, findOrder, type Order, stumble } from "./orders.ts";
 import type { Showing } from "./showing.ts";
 import type { Wishes } from "./wishes.ts";
@@ -42,11 +49,14 @@ export function createVerdicts(input: {
       return;
     }
     const saidMs = waitSaid(error.retryAfter, now);
-    const problem = { type: error.type, detail: error.message };
+    // Of a host it is said in its challenge, and means something else.
+    const problem = { type: isAboutAccount(error) ? "notAllowed" : error.type, detail: error.message };
     const isForgotten = error.type === "accountDoesNotExist";
     // What an account that was closed had ordered isn't ours any more, as if it had never been (RFC 8555, 7.3.6).
     const isGone = order.url !== null && (error.status === 404 || isAboutAccount(error));
-    if ((isForgotten || isGone) && order.asked < 3) {
+    if (error instanceof OrderRefused) {
+      fail(order, problem, saidMs);
+    } else if ((isForgotten || isGone) && order.asked < 3) {
       authorities.forget(order.directory, { account: isForgotten });
       showing.takeDown(findOrder(db, order.id));
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
@@ -71,8 +81,10 @@ export function createVerdicts(input: {
     const mayLeave = hasOther && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
     // Nor does a program that can't change this host's DNS keep the authority from looking elsewhere.
     const hasOtherWay = problem.type === "hook" && isOften && !isWildcard(order.name);
-    if (isTooOld || mayLeave || hasOtherWay) {
-      fail(order, problem, undefined);
+    // Somebody waits for a test's outcome, and nothing hangs on it.
+    const isTested = order.purpose === "test" && (isOften || ourOwn.has(problem.type));
+    if (isTooOld || mayLeave || hasOtherWay || isTested) {
+      fail(order, problem, saidMs, mayLeave);
       return;
     }
     const goOnAt = stumble(db, order, { ...problem, saidMs, now, chance: chance() });
@@ -84,9 +96,9 @@ export function createVerdicts(input: {
     });
   };
 
-  const fail = (order: Order, problem: Problem, saidMs: number | undefined): void => {
+  const fail = (order: Order, problem: Problem, saidMs: number | undefined, mayAskOther = false): void => {
     const ended = findOrder(db, order.id);
-    const goOnAt = failOrder(db, order, { ...problem, saidMs, now: clock.now(), chance: chance() });
+    const goOnAt = failOrder(db, order, { ...problem, saidMs, mayAskOther, now: clock.now(), chance: chance() });
     showing.takeDown(ended);
     log.warn("certificate.order_failed", {
       name: order.name,
@@ -97,11 +109,6 @@ export function createVerdicts(input: {
   };
 
   return judge;
-}
-
-/** Said of a question; of a host it is said without one, in its challenge. */
-export function isAboutAccount(error: AuthorityProblem): boolean {
-  return error.type === "unauthorized" && error.status > 0;
 }
 
 function iso(at: number): string {

@@ -2,9 +2,8 @@
  * What the operator wants of certificates, from the settings. Nothing is asked of anybody before https is listened on and
  * a contact is set, which is how the operator agrees to the authority's terms.
  */
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import type { Config } from "../config.ts";
+import { createDnsHook, type DnsHook } from "./hook.ts";
 import { createLookup } from "./lookup.ts";
 
 /** How and of whom certificates are had. */
@@ -33,16 +32,12 @@ export type Wishes = {
 };
 
 export type AuthorityChoice = { directory: string; binding: { kid: string; key: string } | undefined };
-export type DnsHook = (deed: "present" | "cleanup", record: string, value: string) => Promise<void>;
 
 const stagingOf: Record<string, string> = {
   "https://acme-v02.api.letsencrypt.org/directory": "https://acme-staging-v02.api.letsencrypt.org/directory",
 };
 
-const run = promisify(execFile);
-const hookMs = 180_000;
-
-export function readWishes(config: Config, runs: boolean): Wishes {
+export function readWishes(config: Config, { runs, listens }: { runs: boolean; listens: boolean }): Wishes {
   const list = (text: string) => text.split(/[\s,]+/).filter((part) => part !== "");
   const choice = (directory: string, kid: string, key: string): AuthorityChoice => ({
     directory,
@@ -55,7 +50,7 @@ export function readWishes(config: Config, runs: boolean): Wishes {
   const caFile = config.text("acme.ca_file");
   return {
     runs,
-    listens: config.text("https.listen") !== "",
+    listens,
     authorities: second === "" ? [first] : [first, spare],
     testDirectory: config.text("acme.test_directory") || (stagingOf[first.directory] ?? first.directory),
     caFiles: caFile === "" ? [] : [caFile],
@@ -64,19 +59,9 @@ export function readWishes(config: Config, runs: boolean): Wishes {
     keyKind: config.text("acme.key_type") as "ecdsa" | "rsa",
     profile: config.text("acme.profile"),
     wildcards: list(config.text("acme.wildcards")),
-    dnsHook: hook === "" ? undefined : (deed, record, value) => runHook(hook, [deed, record, value]),
+    dnsHook: hook === "" ? undefined : createDnsHook(hook),
     get lookup() {
       return createLookup(list(config.text("acme.dns_servers")));
     },
   };
-}
-
-async function runHook(program: string, given: string[]): Promise<void> {
-  try {
-    await run(program, given, { timeout: hookMs, maxBuffer: 64 * 1024 });
-  } catch (error) {
-    const { stderr = "", message } = error as { stderr?: string; message: string };
-    const said = stderr.trim().split("\n").at(-1) || message.split("\n")[0];
-    throw new Error(`${program} ${given[0]} ended with an error: ${said}`);
-  }
 }

@@ -7,6 +7,7 @@ import { openHouse } from "../../src/server.ts";
 import { type Authority, AuthorityProblem, type OrderView } from "../../src/tls/authority.ts";
 import { chooserOf, insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
+import { listOrdersOf, type Purpose } from "../../src/tls/orders.ts";
 import { standingOf } from "../../src/tls/plans.ts";
 import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "./house.ts";
@@ -23,6 +24,7 @@ export const by = { kind: "system" } as const;
 
 export type Deed =
   | "describe"
+  | "accept"
   | "register"
   | "changeContact"
   | "isAccountOpen"
@@ -47,6 +49,13 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     /** The kind of challenge that is to be met; undefined: the authority knows the name already. */
     challenge: undefined as ChallengeType | undefined,
     refuse: (_asked: Asked, _key: string): unknown => undefined,
+    /** All that may be met, where it is more than one. */
+    offers: undefined as ChallengeType[] | undefined,
+    /** What happens while what is to be shown is made ready. */
+    thinks: async (_name: string): Promise<void> => {},
+    /** What the authority tells of an order, and the certificate that it hands out. */
+    tells: (view: OrderView): OrderView => view,
+    hands: (pem: string): string => pem,
   };
   const reach = async ({ directory, privateKey: key }: { directory: string; privateKey: string }) => {
     const hear = async (deed: Deed, more: Partial<Asked> = {}) => {
@@ -83,17 +92,21 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
       },
       viewOrder: async (url) => {
         await hear("viewOrder");
-        return { ...find(url), certificate: find(url).status === "valid" ? url : undefined };
+        return world.tells({ ...find(url), certificate: find(url).status === "valid" ? url : undefined });
       },
       viewAuthorization: async (url) => ({
         status: find(url).status === "pending" ? "pending" : "valid",
         name: find(url).name,
-        challenges: (world.challenge ? [world.challenge] : []).map((type) => ({
+        challenges: (world.offers ?? (world.challenge ? [world.challenge] : [])).map((type) => ({
           ...{ type, url, token: `token of ${url}`, status: "pending", error: undefined },
         })),
       }),
-      keyAuthorization: async ({ token }) => `${token}.thumb`,
+      keyAuthorization: async ({ url, token }) => {
+        await world.thinks(find(url).name);
+        return `${token}.thumb`;
+      },
       accept: async ({ url }) => {
+        await hear("accept", { name: find(url).name });
         find(url).status = "ready";
       },
       finalize: async ({ url }, { name, privateKey }) => {
@@ -102,7 +115,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
         find(url).pem = await issue({ privateKey, name, serial, from, to: from + world.lifeMs });
         find(url).status = "valid";
       },
-      download: async ({ url }) => find(url).pem ?? "",
+      download: async ({ url }) => world.hands(find(url).pem ?? ""),
       renewalWindow: async () => {
         await hear("renewalWindow");
         return { ...world.window, retryAfter: undefined };
@@ -132,6 +145,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
         keeper.scanSoon();
       }
     },
+    orders: (purpose: Purpose = "serve") => listOrdersOf(house.db, { name: host, purpose }),
     bring: async (from: number, to: number) => {
       const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
       const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;

@@ -3,6 +3,7 @@ import "reflect-metadata";
 import { randomBytes, webcrypto } from "node:crypto";
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
@@ -32,17 +33,17 @@ export type Authority = {
   /** @param options.request the bytes of a request (PKCS #10) whose key it is for; then `key` is empty */
   issue(
     names: string[],
-    options?: { kind?: Kind; days?: [from: number, to: number]; request?: Buffer },
+    options?: { kind?: Kind; days?: [from: number, to: number]; request?: Buffer; usage?: string; hash?: "SHA-1" },
   ): Promise<Issued>;
 };
 
 /** Days count from now; certificates live 90 of them unless said. */
-export async function createAuthority(now = Date.now()): Promise<Authority> {
+export async function createAuthority(now = Date.now(), middle: Kind = "ecdsa"): Promise<Authority> {
   const crypto = webcrypto as unknown as Crypto;
   type Pair = { publicKey: CryptoKey; privateKey: CryptoKey };
   const pair = (kind: Kind) =>
     crypto.subtle.generateKey(kinds[kind], true, ["sign", "verify"]) as Promise<unknown> as Promise<Pair>;
-  const [rootKeys, middleKeys] = [await pair("ecdsa"), await pair("ecdsa")];
+  const [rootKeys, middleKeys] = [await pair("ecdsa"), await pair(middle)];
   const ofAuthority = [
     new BasicConstraintsExtension(true, undefined, true),
     new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
@@ -72,7 +73,7 @@ export async function createAuthority(now = Date.now()): Promise<Authority> {
   return {
     root: `${root.toString("pem")}\n`,
     intermediate: `${intermediate.toString("pem")}\n`,
-    issue: async (names, { kind = "ecdsa", days = [-1, 89] as [number, number], request } = {}) => {
+    issue: async (names, { kind = "ecdsa", days = [-1, 89] as [number, number], request, usage, hash } = {}) => {
       const keys = await pair(kind);
       const asked = request && new Pkcs10CertificateRequest(new Uint8Array(request));
       const leaf = await X509CertificateGenerator.create({
@@ -81,10 +82,13 @@ export async function createAuthority(now = Date.now()): Promise<Authority> {
         issuer: "CN=Test Intermediate",
         publicKey: asked?.publicKey ?? keys.publicKey,
         signingKey: middleKeys.privateKey,
-        extensions:
-          names.length === 0
+        signingAlgorithm: hash ? { ...kinds[middle], hash } : kinds[middle],
+        extensions: [
+          ...(names.length === 0
             ? []
-            : [new SubjectAlternativeNameExtension(names.map((value) => ({ type: "dns" as const, value })))],
+            : [new SubjectAlternativeNameExtension(names.map((value) => ({ type: "dns" as const, value })))]),
+          ...(usage ? [new ExtendedKeyUsageExtension([usage])] : []),
+        ],
       });
       const bytes = await crypto.subtle.exportKey("pkcs8", keys.privateKey);
       const key = asked ? "" : PemConverter.encode(bytes, "PRIVATE KEY");

@@ -24,6 +24,7 @@ export const emptyShelf: CertificateShelf = {
   find: () => undefined,
   isValid: () => true,
   servedSince: () => undefined,
+  isUnusable: () => false,
   reload: () => {},
   beginServing: () => {},
 };

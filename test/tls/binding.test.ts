@@ -22,7 +22,7 @@ async function serve(t: TestContext) {
   prepareKeys({ ...place, now: noon });
   const port = await freePort();
   const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
-  const names = { pageName: "Acme", host: `https://${host}:${port}`, owner: "o@example.com" };
+  const names = { pageName: "Acme", host: `https://${host}`, owner: "o@example.com" };
   const by = { kind: "operator" } as const;
   foundHouse(founded, { ...names, smtpUrl: "", acmeContact: "", timeZone: "UTC", now: noon, by });
   const authority = await createAuthority(noon);

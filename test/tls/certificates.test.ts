@@ -73,6 +73,34 @@ const refused: { what: string; given: () => Promise<Given>; field: string; words
     words: /Test Root isn't an authority that browsers know\. If it is your own/,
   },
   {
+    what: "a certificate that is for clients",
+    given: async () => {
+      const { certificate, key } = await authority.issue(["status.example.com"], { usage: "1.3.6.1.5.5.7.3.2" });
+      return { chain: certificate + authority.intermediate, key, authority: authority.root };
+    },
+    field: "chain",
+    words: /isn't one for servers \(extendedKeyUsage\)/,
+  },
+  {
+    what: "a chain with a key that is too short",
+    given: async () => {
+      const weak = await createAuthority(monday, "weak");
+      const { certificate, key } = await weak.issue(["status.example.com"]);
+      return { chain: certificate + weak.intermediate, key, authority: weak.root };
+    },
+    field: "chain",
+    words: /OpenSSL doesn't take this chain \(.*too small\)\. Ask the authority/,
+  },
+  {
+    what: "a signature that nobody takes any more",
+    given: async () => {
+      const { certificate, key } = await authority.issue(["status.example.com"], { hash: "SHA-1" });
+      return { chain: certificate + authority.intermediate, key, authority: authority.root };
+    },
+    field: "chain",
+    words: /signed with ecdsa-with-SHA1, which browsers refuse/,
+  },
+  {
     what: "a certificate that expired",
     given: async () => {
       const { certificate, key } = await authority.issue(["status.example.com"], { days: [-90, -1] });

@@ -83,6 +83,7 @@ test(`${many} spoilt hellos end no process, leave no memory behind, and keep nob
     find: (name: string) => (name === host ? context : undefined),
     isValid: () => true,
     servedSince: () => undefined,
+    isUnusable: () => false,
     beginServing: () => {},
     reload: () => {},
   };

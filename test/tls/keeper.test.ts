@@ -1,13 +1,15 @@
 /** The keeper of certificates with an authority that does as it is told, and a clock that is set: what takes days in life. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { addHost, removeHost } from "../../src/pages/pages.ts";
 import { AuthorityUnreachable } from "../../src/tls/authority.ts";
-import { forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
+import { forgetUnused, insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
 import { createChallenges } from "../../src/tls/challenges.ts";
 import { listOrdersOf } from "../../src/tls/orders.ts";
 import { findObstacles } from "../../src/tls/reach.ts";
 import { always, by, day, host, hour, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
+import { issue } from "../support/issuing.ts";
 
 test("a new certificate is served also when it ends before the one whose place it takes", async () => {
   const late = makeWorld();
@@ -124,10 +126,10 @@ test("a clock that ran two years ahead for an hour stops nothing, and costs no c
 
   const held = makeWorld();
   await held.live(day);
-  forgetUnused(held.house.db, { now: held.now() + 365 * day });
+  forgetUnused(held.house.db, { now: held.now() + 365 * day, isUnusable: () => false });
   assert.ok(held.served(), "what a host is served with stays, whatever the clock says");
   await held.live(100 * day);
-  forgetUnused(held.house.db, { now: held.now() });
+  forgetUnused(held.house.db, { now: held.now(), isUnusable: () => false });
   assert.ok(listCertificates(held.house.db).length <= 2, "what was replaced long ago goes, with its key");
 });
 
@@ -184,7 +186,7 @@ test("an order that fails gives way to a certificate that a person brings", asyn
   assert.match((await standing()).words, /out of order/);
   await bring(now() - hour, now() + 90 * day);
   await live(minute, minute);
-  assert.equal(listOrdersOf(house.db, { name: host, purpose: "serve" })[0]?.problem, "unwanted");
+  assert.equal(listOrdersOf(house.db, { name: host, purpose: "serve" })[0]?.problem, "overtaken");
   assert.deepEqual(await standing().then(({ state, words }) => ({ state, words })), { state: "valid", words: "" });
 });
 
@@ -285,4 +287,52 @@ test("a wildcard without a program that changes the DNS isn't ordered, and says 
   await live(hour, minute);
   assert.deepEqual(asked, []);
   assert.match((await standing()).advice, /Set acme\.dns_hook/);
+});
+
+test("a certificate that OpenSSL refuses takes no other's place, and keeps nobody from renewing", async () => {
+  const { house, live, now, served, opened } = makeWorld();
+  await live(day);
+  const before = served()?.id;
+  const makeKey = () => {
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+  };
+  const life = { from: now() - hour, to: now() + 90 * day };
+  const pem = await issue({ privateKey: makeKey(), name: host, serial: 99, ...life });
+  const other = { path: [new X509Certificate(pem)], names: [host], privateKey: makeKey() };
+  insertCertificate(house.db, { ...other, keys: house.keys, now: now() });
+  house.certificates.reload();
+  await live(8 * day);
+  const isUnusable = house.certificates.isUnusable;
+  forgetUnused(house.db, { now: now(), isUnusable });
+  assert.ok(listCertificates(house.db).some(({ id }) => id === before));
+  await live(30 * day);
+  assert.equal(opened().length, 2);
+});
+
+test("a host goes over to a wildcard when its own certificate isn't renewed any more, and not before", async () => {
+  const { wishes, live, now, served, house } = makeWorld({ dnsHook: async () => {} });
+  await live(day);
+  wishes.wildcards = ["example.com"];
+  await live(2 * day);
+  assert.deepEqual(
+    listCertificates(house.db).flatMap(({ names }) => names),
+    ["*.example.com", host],
+  );
+  assert.deepEqual(served()?.names, [host]);
+  await live(29 * day, 6 * hour);
+  assert.deepEqual(served()?.names, ["*.example.com"]);
+  assert.ok((served()?.notAfter ?? 0) > now() + 10 * day);
+});
+
+test("what can't be noted is tried again after a minute, not at every look", async () => {
+  const { house, live, asked } = makeWorld();
+  house.db.$client.exec(
+    "CREATE TEMP TRIGGER full BEFORE UPDATE ON acme_orders BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+  );
+  await live(10 * minute, 1_000);
+  assert.ok(asked.length <= 30, `${asked.length} questions in ten minutes`);
+  house.db.$client.exec("DROP TRIGGER full");
+  await live(2 * minute, 1_000);
+  assert.equal(listCertificates(house.db).length, 1);
 });

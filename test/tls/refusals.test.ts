@@ -127,7 +127,7 @@ async function live(t: TestContext, input: { hosts: string[]; finds: boolean; da
     now += Math.min(...waits.map((wait) => Math.max(wait, 1_000)), isPushed ? minute : 12 * hour);
     if (now - swept > day) {
       swept = now;
-      forgetUnused(house.db, { now });
+      forgetUnused(house.db, { now, isUnusable: () => false });
       forgetOldOrders(house.db, { now });
     }
   }

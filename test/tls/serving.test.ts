@@ -25,7 +25,7 @@ before(async () => {
 async function serve(
   t: TestContext,
   clock = { now: () => Date.now() },
-  before: { imported?: string[]; start?: (port: number) => Promise<void> } = {},
+  before: { imported?: string[]; start?: (port: number) => Promise<void>; origin?: string; stored?: boolean } = {},
 ) {
   const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
   const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
@@ -34,7 +34,11 @@ async function serve(
   prepareKeys({ ...place, now });
   const port = await freePort();
   const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
-  const names = { pageName: "Acme", host: `https://status.example.com:${port}`, owner: "o@example.com" };
+  const names = {
+    pageName: "Acme",
+    host: before.origin ?? `https://status.example.com:${port}`,
+    owner: "o@example.com",
+  };
   foundHouse(founded, { ...names, smtpUrl: "", acmeContact: "", timeZone: "UTC", now, by });
   const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
   for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
@@ -44,13 +48,15 @@ async function serve(
     const chain = certificate + authority.intermediate;
     importCertificate(founded.db, { chain, key, authority: authority.root, keys: founded.keys, now });
   }
+  const secureListen = `127.0.0.1:${port}`;
+  if (before.stored) founded.config.set("https.listen", secureListen, now);
   await founded.close();
   await before.start?.(port);
   const server = await startServer({
     ...place,
     environment: {},
     clock,
-    overrides: { listen: "127.0.0.1:0", "https.listen": `127.0.0.1:${port}` },
+    overrides: { listen: "127.0.0.1:0", ...(before.stored ? {} : { "https.listen": secureListen }) },
     write: () => {},
   });
   t.after(async () => {
@@ -149,11 +155,38 @@ test("a host that is removed is a stranger from then on, whatever certificate wo
 test("browsers aren't bound to https by a certificate that was imported days before https was listened on", async (t) => {
   let ahead = 3 * day;
   const clock = { now: () => Date.now() + ahead };
-  const { ask, deps } = await serve(t, clock, { imported: ["status.example.com"] });
-  assert.equal((await ask("status.example.com")).headers["strict-transport-security"], undefined);
+  const { ask, deps } = await serve(t, clock, {
+    imported: ["status.example.com"],
+    origin: "https://status.example.com",
+  });
+  const said = async () => (await ask("status.example.com")).headers["strict-transport-security"];
+  assert.equal(await said(), undefined);
   ahead += day + 1;
   deps.press.pressAll();
-  assert.match(String((await ask("status.example.com")).headers["strict-transport-security"]), /^max-age=31536000/);
+  assert.match(String(await said()), /^max-age=31536000/);
+});
+
+test("a host on another port than 443 is never bound to https, because browsers would look for it there", async (t) => {
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead };
+  const { ask, deps } = await serve(t, clock, { imported: ["status.example.com"] });
+  ahead += 3 * day;
+  deps.press.pressAll();
+  assert.equal((await ask("status.example.com")).headers["strict-transport-security"], undefined);
+});
+
+test("a setting that is taken up at the next start changes nothing before", async (t) => {
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead };
+  const { ask, deps, bring } = await serve(t, clock, { origin: "https://status.example.com", stored: true });
+  await bring(["status.example.com"]);
+  deps.config.set("https.listen", "", clock.now());
+  deps.press.pressAll();
+  const said = async () => (await ask("status.example.com")).headers["strict-transport-security"];
+  assert.equal(await said(), undefined, "the first day isn't over");
+  ahead += day + 1;
+  deps.press.pressAll();
+  assert.ok(await said());
 });
 
 test("browsers aren't bound to https by a certificate that they refuse", async (t) => {

@@ -1,0 +1,174 @@
+/** How orders end: what is final, what is counted, what is left standing, and what a person is told of it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { addHost, removeHost } from "../../src/pages/pages.ts";
+import { accountFor } from "../../src/tls/accounts.ts";
+import { forgetOldOrders, listOrdersOf } from "../../src/tls/orders.ts";
+import { always, by, day, host, hour, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
+
+for (const type of ["serverInternal", "rateLimited"]) {
+  test(`an order that the authority has ended for ${type} isn't asked about again, and a new one begins soon`, async () => {
+    const { world, live, opened, served, asked } = makeWorld();
+    world.tells = (view) => ({ ...view, status: "invalid", error: { type, detail: "It went wrong." } });
+    await live(minute, 10_000);
+    assert.equal(asked.filter(({ deed }) => deed === "viewOrder").length, 1);
+    world.tells = (view) => view;
+    await live(10 * minute, minute);
+    assert.equal(opened().length, 2);
+    assert.ok(served());
+  });
+}
+
+test("certificates that are issued and can't be served count against the authority's limits", async () => {
+  const { world, live, opened } = makeWorld();
+  world.hands = () => "no certificate";
+  await live(6 * day, 10 * minute);
+  assert.ok(opened().length <= 5, `${opened().length} certificates of one name were asked for in a week`);
+});
+
+test("what is counted against a limit isn't forgotten before its time, however long ago it began", async () => {
+  const { house, live, now, orders } = makeWorld();
+  await live(hour, minute);
+  const [order] = orders();
+  house.db.$client.prepare("UPDATE acme_orders SET created_at = created_at - ?").run(20 * day);
+  forgetOldOrders(house.db, { now: now() });
+  assert.equal(orders()[0]?.id, order?.id);
+  forgetOldOrders(house.db, { now: now() + 16 * day });
+  assert.deepEqual(orders(), []);
+});
+
+test("what one authority asks for is kept while the other is asked", async () => {
+  const { world, live, opened, now } = makeWorld({ authorities: [one, two] });
+  const begun = now();
+  world.refuse = ({ deed, directory }) => {
+    if (deed !== "openOrder") return;
+    throw directory === one.directory ? problem("rateLimited", 429, "86400") : problem("rejectedIdentifier", 400);
+  };
+  await live(23 * hour, 10 * minute);
+  const first = opened().filter(({ directory }) => directory === one.directory);
+  assert.equal(first.length, 1);
+  assert.ok(opened().length > 5, "the other is asked again and again");
+  await live(6 * hour, 10 * minute);
+  const second = opened().filter(({ directory }) => directory === one.directory)[1];
+  assert.ok((second?.at ?? 0) >= begun + day);
+});
+
+test("an authority that takes no order of the account says so, and isn't said to have looked for the host", async () => {
+  const { world, live, standing } = makeWorld();
+  world.refuse = always("openOrder", () => problem("unauthorized", 403));
+  await live(minute, 10_000);
+  const { words, advice } = await standing();
+  assert.equal(words, "one.test takes no order from this server's account. It says: It said so.");
+  assert.doesNotMatch(advice, /port 80/);
+});
+
+test("an account that was closed before its address was known is replaced", async () => {
+  const { world, live, served, asked } = makeWorld();
+  let closed = "";
+  world.refuse = ({ deed }, key) => {
+    closed ||= key;
+    if (deed === "register" && key === closed) throw problem("unauthorized", 403);
+  };
+  await live(hour, minute);
+  assert.ok(served());
+  assert.equal(asked.filter(({ deed }) => deed === "register").length, 2);
+});
+
+test("two who want an account at the same moment get the same one", async () => {
+  const { house, now } = makeWorld();
+  const wanted = { directory: one.directory, keys: house.keys, now: now() };
+  const [first, second] = await Promise.all([accountFor(house.db, wanted), accountFor(house.db, wanted)]);
+  assert.equal(first.privateKey, second.privateKey);
+});
+
+test("a host that is removed while its challenge is put up leaves nothing standing, and isn't looked for", async () => {
+  const deeds: string[] = [];
+  let remove = () => {};
+  const { world, live, house, page, now, keeper, asked } = makeWorld({
+    dnsHook: async (deed) => {
+      if (deed === "present") remove();
+      deeds.push(deed);
+    },
+  });
+  world.challenge = "dns-01";
+  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+  remove = () => {
+    removeHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.wake();
+    remove = () => {};
+  };
+  await live(5_000, 1_000);
+  assert.equal(deeds.at(-1), "cleanup");
+  assert.equal(deeds.filter((deed) => deed === "cleanup").length >= 2, true);
+  assert.equal(asked.filter(({ deed, name }) => deed === "accept" && name === host).length, 0);
+});
+
+test("a text that is shown for a host isn't put up once the host is gone", async () => {
+  const { world, live, house, page, now, keeper } = makeWorld();
+  world.challenge = "http-01";
+  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+  world.thinks = async (name) => {
+    if (name !== host) return;
+    removeHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.wake();
+  };
+  await live(3_000, 1_000);
+  assert.equal(keeper.challenges.answerFor("token of order 0"), undefined);
+});
+
+test("a way that is shut while an order is open gives way to another", async () => {
+  const { world, live, wishes, served, orders } = makeWorld({
+    dnsHook: async () => {
+      throw new Error("The DNS can't be changed.");
+    },
+  });
+  world.offers = ["dns-01", "http-01"];
+  world.challenge = "dns-01";
+  await live(2_000, 1_000);
+  assert.equal(orders()[0]?.challenge, "dns-01");
+  wishes.dnsHook = undefined;
+  await live(minute, 10_000);
+  assert.equal(orders()[0]?.challenge, "http-01");
+  assert.ok(served());
+});
+
+test("who brings a certificate is told that it made the order needless", async () => {
+  const { world, live, bring, house, now, orders } = makeWorld();
+  world.refuse = always("openOrder", () => problem("serverInternal", 500));
+  await live(minute, 10_000);
+  await bring(now() - hour, now() + 90 * day);
+  await live(10_000, 5_000);
+  const [order] = orders();
+  assert.deepEqual([order?.state, order?.problem], ["dropped", "overtaken"]);
+  assert.equal(listOrdersOf(house.db, { name: host, purpose: "serve" }).length, 1);
+});
+
+test("a person's order is gone through with also when the clock was ahead as the certificate came", async () => {
+  const { live, setClock, now, keeper, opened, orders } = makeWorld();
+  const right = now();
+  setClock(right + 12 * hour);
+  await live(minute, 10_000);
+  setClock(right + hour);
+  await keeper.orderNow({ host, purpose: "serve" });
+  await live(minute, 5_000);
+  assert.equal(opened().length, 2);
+  assert.equal(orders()[0]?.state, "done");
+});
+
+test("a test of a host that has no address ends at once, and one of a removed host with it", async () => {
+  let addresses: string[] = [];
+  const lookup = { addresses: async () => addresses, allowedIssuers: async () => undefined };
+  const { house, page, world, live, keeper, orders, now } = makeWorld({ lookup, testDirectory: two.directory });
+  await keeper.orderNow({ host, purpose: "test" });
+  await live(5_000, 1_000);
+  assert.deepEqual([orders("test")[0]?.state, orders("test")[0]?.problem], ["failed", "noAddress"]);
+  addresses = ["192.0.2.1"];
+  world.refuse = always("openOrder", () => problem("serverInternal", 500), two.directory);
+  await keeper.orderNow({ host, purpose: "test" });
+  await live(2_000, 1_000);
+  assert.equal(orders("test")[0]?.state, "open");
+  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+  removeHost(house.db, { pageId: page.id, host, now: now(), by });
+  await live(2_000, 1_000);
+  assert.deepEqual([orders("test")[0]?.state, orders("test")[0]?.problem], ["dropped", "unwanted"]);
+});

@@ -40,6 +40,7 @@ async function live(t: TestContext, input: { retryAfter?: string; forMs: number;
 
 for (const [words, input] of [
   ["that is content with once a month", { retryAfter: String(30 * 86_400) }],
+  ["that is content with every twenty hours", { retryAfter: String(20 * 3_600) }],
   ["that names a date far away", { retryAfter: new Date(Date.now() + 30 * day).toUTCString() }],
   ["that refuses for a month", { retryAfter: String(30 * 86_400), status: 503 }],
 ] as const) {

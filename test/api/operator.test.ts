@@ -58,6 +58,26 @@ test("a host is added and leads to the page at once", async () => {
   assert.equal((await house.operate("POST", `${base}/hosts`, { host: { name: "not a host" } })).json().field, "host");
 });
 
+test("a host that leads to another page stays there until it is removed there", async (t) => {
+  const own = await openTestHouse();
+  t.after(() => own.close());
+  const { db } = own.deps;
+  const other = createPage(db, { name: "Other", timeZone: "UTC", now: monday, by: { kind: "system" } });
+  const add = (pageId: string, name: string) => own.operate("POST", `/v1/pages/${pageId}/hosts`, { host: { name } });
+  assert.equal((await add(other.id, "status.example.net")).status, 201);
+  const row = () => db.$client.prepare("SELECT * FROM hosts WHERE name = 'status.example.net'").get();
+  const before = row();
+  for (const name of ["status.example.net", "http://status.example.net:8080"]) {
+    const refused = await add(own.page.id, name);
+    assert.deepEqual([refused.status, refused.json().field], [409, "host"]);
+    assert.equal(
+      refused.json().message,
+      "status.example.net leads to another page already. Remove it there first: candor host remove, with --page.",
+    );
+    assert.deepEqual(row(), before);
+  }
+});
+
 test("a member is added and enters by the link that was made for them", async () => {
   const added = await house.operate("POST", "/v1/members", {
     member: { email: "Nora@example.com", roles: ["publisher", "team"] },

@@ -26,6 +26,19 @@ test("init makes key, keyring and database for their owner alone, prints the kit
   assert.equal(statSync(place.data).mode & 0o077, 0);
 });
 
+test("init with an address for the authority agrees to its terms, and without one agrees to nothing", async (t) => {
+  for (const [words, contact] of [
+    [["--acme-contact", "tls@example.com"], "tls@example.com"],
+    [[], ""],
+  ] as const) {
+    const place = makePlace(t);
+    const { code, stderr } = await place.run(["init", ...host, ...owner, ...words]);
+    assert.equal(code, 0, stderr);
+    const { stdout } = await place.run(["config", "get", "acme.contact", "--json"]);
+    assert.equal(JSON.parse(stdout).value, contact);
+  }
+});
+
 test("init run again changes nothing, says what is there and ends well", async (t) => {
   const place = await foundedPlace(t);
   const key = readFileSync(place.keyFile, "utf8");

@@ -1,0 +1,63 @@
+/** What becomes of a certificate when another takes its place: who is told of it, and how long it is kept. */
+import assert from "node:assert/strict";
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import { timetable } from "../../src/jobs.ts";
+import { insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
+import { beginOrder, completeOrder, listOrdersOf } from "../../src/tls/orders.ts";
+import { loadSuffixes } from "../../src/tls/suffixes.ts";
+import { always, day, host, makeWorld, one, problem, two } from "../support/acme-world.ts";
+import { openTestHouse } from "../support/house.ts";
+import { issue } from "../support/issuing.ts";
+
+test("an authority is told of the certificate that it replaces where it issued that itself, and no other one is", async () => {
+  const { world, house, live, opened } = makeWorld({ authorities: [one, two] });
+  await live(day);
+  world.refuse = always("openOrder", () => problem("connection", 400), one.directory);
+  await live(44 * day);
+  world.refuse = () => undefined;
+  await live(60 * day);
+  const issuedBy = new Map(listCertificates(house.db).map(({ renewalId, directory }) => [renewalId, directory]));
+  const replacing = opened().filter(({ replaces }) => replaces !== undefined);
+  for (const { replaces, directory } of replacing) assert.equal(issuedBy.get(replaces ?? ""), directory);
+  const last = opened().slice(-3);
+  assert.deepEqual(
+    last.map(({ directory, replaces }) => [directory, replaces !== undefined]),
+    [
+      [two.directory, false],
+      [one.directory, false],
+      [one.directory, true],
+    ],
+  );
+});
+
+test("the timetable forgets certificates and orders that are of no more use, and keeps what is served", async (t) => {
+  const house = await openTestHouse();
+  t.after(() => house.close());
+  const { db, keys, clock } = house.deps;
+  await loadSuffixes();
+  const obtain = async (serial: number) => {
+    const now = clock.now();
+    const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
+    const order = beginOrder(db, { name: host, purpose: "serve", ...one, privateKey, keys, now });
+    const pem = await issue({ privateKey, name: host, serial, from: now - day, to: now + 44 * day });
+    const issued = { directory: one.directory, renewalId: null, renewAt: now + 30 * day, askWindowAt: null };
+    const path = [new X509Certificate(pem)];
+    const certificateId = insertCertificate(db, { path, names: [host], privateKey, keys, now, issued });
+    completeOrder(db, order, { certificateId, now });
+    return certificateId;
+  };
+  const kept = async () => {
+    for (const job of timetable) await job.run(house.deps);
+    return [listCertificates(db).map(({ id }) => id), listOrdersOf(db, { name: host, purpose: "serve" }).length];
+  };
+  const old = await obtain(4097);
+  house.pass(9 * day);
+  const served = await obtain(4098);
+  assert.deepEqual(await kept(), [[served, old], 2]);
+  house.pass(8 * day);
+  assert.deepEqual(await kept(), [[served], 1]);
+  house.pass(100 * day);
+  assert.deepEqual(await kept(), [[served], 0], "it has expired long ago, but the clock may be wrong");
+});

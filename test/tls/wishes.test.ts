@@ -40,7 +40,7 @@ test("a name that the public DNS doesn't know is ordered of no public authority"
   const name = "status.intern";
   const { house, page, wishes, live, opened, asked, now } = makeWorld();
   addHost(house.db, { pageId: page.id, host: name, now: now(), by });
-  wishes.isPublic = readWishes(house.config, true).isPublic;
+  wishes.isPublic = readWishes(house.config, { runs: true, listens: true }).isPublic;
   await live(day);
   assert.deepEqual(
     asked.filter(({ deed }) => deed === "openOrder").map((order) => order.name),
@@ -67,11 +67,11 @@ test("where nothing is said, certificates come from Let's Encrypt and tests go t
   const { config, clock } = house.deps;
   const shown = (await house.operate("GET", "/v1/settings/acme.directory")).json();
   assert.deepEqual([shown.value, shown.from], [letsEncrypt, "default"]);
-  const wish = readWishes(config, true);
+  const wish = readWishes(config, { runs: true, listens: true });
   assert.deepEqual(wish.authorities, [{ directory: letsEncrypt, binding: undefined }]);
   assert.equal(wish.testDirectory, staging);
   config.set("acme.directory", "https://ca.example.net/directory", clock.now());
-  assert.equal(readWishes(config, true).testDirectory, "https://ca.example.net/directory");
+  assert.equal(readWishes(config, { runs: true, listens: true }).testDirectory, "https://ca.example.net/directory");
   config.set("acme.test_directory", "https://test.example.net/directory", clock.now());
-  assert.equal(readWishes(config, true).testDirectory, "https://test.example.net/directory");
+  assert.equal(readWishes(config, { runs: true, listens: true }).testDirectory, "https://test.example.net/directory");
 });

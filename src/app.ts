@@ -53,7 +53,7 @@ export function createApp(deps: Deps): Hono<Env> {
     // What isn't pressed was made for one reader; errors too, which may hold what somebody typed.
     if (!c.res.headers.has("cache-control")) c.res.headers.set("cache-control", "no-store");
     if (c.req.path.startsWith("/v1/")) return;
-    for (const [name, value] of headerPairs(htmlHeaders(deps.transport(c.get("host").origin)))) {
+    for (const [name, value] of headerPairs([...htmlHeaders, ...deps.transport(c.get("host").origin)])) {
       if (!c.res.headers.has(name)) c.res.headers.set(name, value);
     }
   });

@@ -38,6 +38,8 @@ export type Press = {
   find(host: string, path: string): Pressed | undefined;
   /** What the table says of the host's name: where the page is to be found under it. Undefined for a stranger's. */
   originOf(host: string): string | undefined;
+  /** What is said of https to whoever asks for the host: raw header pairs, as they were when something was last pressed. */
+  transportOf(host: string): string[];
   /** The page that says that nothing is here. */
   missing(host: string): Pressed | undefined;
   /**
@@ -69,7 +71,7 @@ const idleAfterMs = 50;
 
 export function createPress(input: { db: Db; render: Render; clock: Clock; log: Log; transport: Transport }): Press {
   const { db, render, clock, log, transport } = input;
-  let hosts = new Map<string, { pageId: string; origin: string }>();
+  let hosts = new Map<string, { pageId: string; origin: string; transport: string[] }>();
   const shelves = new Map<string, Shelf>();
   const assets = pressAssets();
   /** Pages that changed and couldn't be pressed. */
@@ -78,12 +80,8 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   /** Counts what was begun: whoever presses the past stops when somebody else began anew. */
   let round = 0;
 
-  const html = (template: string, view: object, origin: string) =>
-    pressed(
-      Buffer.from(render(template, { ...view, assets: assets.paths })),
-      "text/html; charset=utf-8",
-      htmlHeaders(transport(origin)),
-    );
+  const html = (template: string, view: object) =>
+    pressed(Buffer.from(render(template, { ...view, assets: assets.paths })), "text/html; charset=utf-8", htmlHeaders);
 
   const pressOne = (pageId: string, path: string): Pressed | undefined => {
     const origin = originOf(db, pageId);
@@ -100,12 +98,12 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
         origin,
         story: tellStory(db, { pageId, id: incident }),
       });
-      return html("public/incident", view, origin);
+      return html("public/incident", view);
     }
     const month = /^\/history\/(\d{4}-\d{2})$/.exec(path)?.[1];
     if (!month) return undefined;
     const view = historyView(db, { page: findPage(db, pageId), origin, month, now: clock.now() });
-    return view && html("public/history", view, origin);
+    return view && html("public/history", view);
   };
 
   /** For whom no caller catches: what can't be pressed must not end the process, and with it what is pressed already. */
@@ -125,7 +123,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     const { page, origin } = state;
     const today = dateOf(now, page.timeZone);
     const tomorrow = Temporal.PlainDate.from(today).add({ days: 1 }).toString();
-    const pages = new Map(known).set("/", html("public/front", frontView(db, state, now), origin));
+    const pages = new Map(known).set("/", html("public/front", frontView(db, state, now)));
     const shelf: Shelf = {
       pages,
       missing: undefined,
@@ -135,14 +133,14 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     };
     shelf.rest = () => {
       const history = historyView(db, { page, origin, month: today.slice(0, 7), now });
-      if (history) pages.set("/history", html("public/history", history, origin));
-      pages.set("/subscribe", html("public/subscribe", subscribeView(state), origin));
-      pages.set("/subscribe/sent", html("public/sent", { ...frame(page, origin), title: "Check your inbox" }, origin));
-      pages.set("/unsubscribed", html("public/left", { ...frame(page, origin), title: "You have left" }, origin));
-      shelf.missing = html("public/missing", missingView(page, origin), origin);
+      if (history) pages.set("/history", html("public/history", history));
+      pages.set("/subscribe", html("public/subscribe", subscribeView(state)));
+      pages.set("/subscribe/sent", html("public/sent", { ...frame(page, origin), title: "Check your inbox" }));
+      pages.set("/unsubscribed", html("public/left", { ...frame(page, origin), title: "You have left" }));
+      shelf.missing = html("public/missing", missingView(page, origin));
       for (const [path, document] of Object.entries(apiDocuments(db, state))) {
         const body = Buffer.from(JSON.stringify(document));
-        pages.set(path, pressed(body, "application/json; charset=utf-8", apiHeaders(transport(origin))));
+        pages.set(path, pressed(body, "application/json; charset=utf-8", apiHeaders));
       }
       shelf.rest = undefined;
     };
@@ -196,6 +194,11 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     idle = setTimeout(() => takeTurn(step), idleAfterMs);
   };
 
+  const readHosts = () => {
+    const known = listHosts(db).map(({ name, pageId, origin }) => ({ name, pageId, origin }));
+    hosts = new Map(known.map((host) => [host.name, { ...host, transport: transport(host.origin) }]));
+  };
+
   const press = (pageId: string, incidentId?: string): boolean => {
     const done = attempt(() => pressChange(pageId, incidentId)) !== undefined;
     if (done) overdue.delete(pageId);
@@ -204,6 +207,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   };
 
   const pressChange = (pageId: string, incidentId: string | undefined): true => {
+    readHosts();
     const known = shelves.get(pageId)?.pages ?? new Map<string, Pressed>();
     // A change of names shows in every old page; they are pressed again on demand and in idle moments.
     const kept = incidentId ? new Map(known) : new Map<string, Pressed>();
@@ -221,6 +225,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
 
   return {
     originOf: (host) => hosts.get(host)?.origin,
+    transportOf: (host) => hosts.get(host)?.transport ?? [],
     find: (host, path) => {
       const pageId = hosts.get(host)?.pageId;
       if (!pageId) return undefined;
@@ -239,7 +244,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
     },
     press: (pageId, incidentId) => void press(pageId, incidentId),
     pressAll: () => {
-      hosts = new Map(listHosts(db).map(({ name, pageId, origin }) => [name, { pageId, origin }]));
+      readHosts();
       for (const page of listPages(db)) shelves.set(page.id, shelve(page.id, new Map()));
       warm();
     },
@@ -308,32 +313,25 @@ const securityHeaders = ["x-content-type-options", "nosniff"];
 export const contentSecurityPolicy =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/** @param transport what is said of https to whoever asks under this origin */
-export function htmlHeaders(transport: string[]): string[] {
-  return [
-    ...revalidate,
-    ...securityHeaders,
-    "content-security-policy",
-    contentSecurityPolicy,
-    // Not "no-referrer": under that, browsers send our own forms with the origin "null" (Fetch standard, 3.2).
-    "referrer-policy",
-    "same-origin",
-    "cross-origin-opener-policy",
-    "same-origin",
-    "permissions-policy",
-    "camera=(), geolocation=(), microphone=()",
-    ...transport,
-  ];
-}
+export const htmlHeaders = [
+  ...revalidate,
+  ...securityHeaders,
+  "content-security-policy",
+  contentSecurityPolicy,
+  // Not "no-referrer": under that, browsers send our own forms with the origin "null" (Fetch standard, 3.2).
+  "referrer-policy",
+  "same-origin",
+  "cross-origin-opener-policy",
+  "same-origin",
+  "permissions-policy",
+  "camera=(), geolocation=(), microphone=()",
+];
 
-function apiHeaders(transport: string[]): string[] {
-  return [
-    ...revalidate,
-    ...securityHeaders,
-    "access-control-allow-origin",
-    "*",
-    "access-control-expose-headers",
-    "etag",
-    ...transport,
-  ];
-}
+const apiHeaders = [
+  ...revalidate,
+  ...securityHeaders,
+  "access-control-allow-origin",
+  "*",
+  "access-control-expose-headers",
+  "etag",
+];

@@ -7,7 +7,10 @@ export type Conditions = { ifNoneMatch: string | undefined; acceptEncoding: stri
 /** @returns undefined when nothing is pressed under this path */
 export function answerPressed(press: Press, host: string, path: string, conditions: Conditions): Answer | undefined {
   const found = press.find(host, path);
-  return found && answerWith(found, conditions);
+  if (!found) return undefined;
+  const answer = answerWith(found, conditions);
+  const transport = press.transportOf(host);
+  return transport.length === 0 ? answer : { ...answer, headers: answer.headers.concat(transport) };
 }
 
 export function answerWith(found: Pressed, conditions: Conditions): Answer {

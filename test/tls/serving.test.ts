@@ -175,6 +175,24 @@ test("a host on another port than 443 is never bound to https, because browsers 
   assert.equal((await ask("status.example.com")).headers["strict-transport-security"], undefined);
 });
 
+test("each of a page's hosts is bound when its own day is over", async (t) => {
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead };
+  const { ask, deps, bring } = await serve(t, clock, { origin: "https://status.example.com" });
+  const said = async (host: string) => (await ask(host)).headers["strict-transport-security"];
+  await bring(["status.example.com"]);
+  ahead += 2 * day;
+  await bring(["other.example.com"]);
+  deps.press.pressAll();
+  assert.deepEqual(
+    [await said("status.example.com"), await said("other.example.com")],
+    ["max-age=31536000", undefined],
+  );
+  ahead += day + 1;
+  deps.press.pressAll();
+  assert.equal(await said("other.example.com"), "max-age=31536000");
+});
+
 test("a setting that is taken up at the next start changes nothing before", async (t) => {
   let ahead = 0;
   const clock = { now: () => Date.now() + ahead };

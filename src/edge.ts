@@ -44,12 +44,26 @@ const nonsense: Record<string, string> = {
   ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
 };
 
+const refused = new WeakSet<Socket>();
+
 /** What isn't a request is the last of its connection. What was asked for before it is answered first. */
 function refuseNonsense(error: NodeJS.ErrnoException, client: Socket): void {
-  const { _httpMessage: answer } = client as { _httpMessage?: ServerResponse | null };
-  if (answer?.req.complete) return void answer.once("close", () => setImmediate(refuseNonsense, error, client));
-  const status = nonsense[error.code ?? ""] ?? "400 Bad Request";
-  if (client.writable) client.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  if (refused.has(client)) return; // Every piece that follows is nonsense too.
+  refused.add(client);
+  endInWords(nonsense[error.code ?? ""] ?? "400 Bad Request", client);
+}
+
+/** Node keeps the answer that a connection waits for as `_httpMessage`, and the request that is being read with its parser. */
+type Inside = { _httpMessage?: ServerResponse | null; parser?: { incoming: IncomingMessage | null } | null };
+
+function endInWords(status: string, client: Socket): void {
+  const { _httpMessage: answer, parser } = client as Inside;
+  if (answer?.req.complete || answer?.headersSent)
+    return void answer.once("close", () => setImmediate(endInWords, status, client));
+  // A body that turns into nonsense belongs to a request, which gets one answer: it had it where none is waited for.
+  const wasAnswered = !answer && parser?.incoming?.complete === false;
+  const words = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+  if (client.writable) client.end(wasAnswered ? "" : words);
   setTimeout(() => client.destroy(), goodbyeMs).unref();
 }
 

@@ -50,6 +50,8 @@ const { attack } = secure;
 const attackRate = `${Math.round(attack.perSecond)} requests/s`;
 say("p99 over TLS while one request in ten is hostile", attack.p99Ms, { most: 50 }, " ms", attackRate);
 say("answers that are our fault meanwhile", attack.serverErrors, { most: 0 });
+say("connections that broke meanwhile", attack.socketErrors, { most: 0 });
+say("delay of the event loop meanwhile, p99", attack.lateP99Ms, { most: 20 }, " ms");
 say("longest pause of the event loop meanwhile", attack.worstPauseMs, { most: 100 }, " ms");
 
 const crowd = await buildWorld({ components: 20, incidents: 30, subscribers: 100_000, port: 18_120 });

@@ -2,17 +2,18 @@
  * The page over TLS against a bare node:https server with the same certificate and the same bytes: on connections that
  * stay, and with a handshake for each request. Then the page for ordinary visitors while one request in ten is hostile.
  */
-import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get as getPlain } from "node:http";
 import { get } from "node:https";
 import { join } from "node:path";
+import { buildExecutable } from "../../build.ts";
 import { openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { openHouse } from "../../src/server.ts";
 import { importCertificate } from "../../src/tls/certificates.ts";
 import { createAuthority } from "../support/authority.ts";
-import { type Load, load, median, serve, startPinned, type World } from "./world.ts";
+import { forgetCached, type Load, load, median, serve, startPinned, type World, wrk } from "./world.ts";
 
 const rounds = 5;
 const seconds = 4;
@@ -25,7 +26,15 @@ export type SecureSpeed = {
   bare: number;
   candorHandshakes: number;
   bareHandshakes: number;
-  attack: { perSecond: number; p99Ms: number; serverErrors: number; worstPauseMs: number };
+  attack: {
+    perSecond: number;
+    p99Ms: number;
+    serverErrors: number;
+    socketErrors: number;
+    worstPauseMs: number;
+    /** How late the event loop came round, at the 99th percentile. */
+    lateP99Ms: number;
+  };
 };
 
 export async function measureSecure(world: World): Promise<SecureSpeed> {
@@ -80,14 +89,7 @@ export async function measureSecure(world: World): Promise<SecureSpeed> {
   bare.child.kill("SIGCONT");
   server.child.kill("SIGCONT");
   await Promise.all([server.stop(), bare.stop()]);
-  // A new one, because to have been stopped counts as a pause.
-  const attacked = await serve(world, { CANDOR_HTTPS_LISTEN: `127.0.0.1:${secure}` });
-  const attack = await measureAttack(world, {
-    secure,
-    etag: String(headers.etag),
-    script: file("attack.lua", attackScript),
-  });
-  await attacked.stop();
+  const attack = await measureAttack(world, { secure, etag: String(headers.etag) });
   const rate = (list: Load[]) => median(list.map((one) => one.perSecond));
   const ratio = (a: Load[], b: Load[]) => median(a.map((one, index) => one.perSecond / (b[index]?.perSecond ?? 1)));
   return {
@@ -138,14 +140,25 @@ response = function(status)
 end
 `;
 
-async function measureAttack(world: World, input: { secure: number; etag: string; script: string }) {
-  const args = ["-c", "1", "wrk", "-t1", "-c32", `-d${attackSeconds}s`, "--latency", "-s", input.script];
-  const out = execFileSync("taskset", [...args, `https://localhost:${input.secure}/`], {
-    encoding: "utf8",
-    env: { ...process.env, ETAG: input.etag },
-  });
-  const p99 = /99%\s+([\d.]+)(us|ms|s)/.exec(out);
-  const unit = { us: 0.001, ms: 1, s: 1000 }[p99?.[2] ?? "ms"] ?? 1;
+/** The program as it is built, and beside it what tells the delay of its event loop: ordinary installs don't hear of it. */
+async function buildWatched(folder: string): Promise<string> {
+  const output = join(folder, "candor-watched");
+  await buildExecutable({ entry: join(import.meta.dirname, "watched.ts"), output });
+  forgetCached(output);
+  return output;
+}
+
+async function measureAttack(world: World, input: { secure: number; etag: string }): Promise<SecureSpeed["attack"]> {
+  const folder = join(world.data, "..");
+  const script = join(folder, "attack.lua");
+  writeFileSync(script, attackScript);
+  const delays = join(folder, "delays");
+  const environment = { CANDOR_HTTPS_LISTEN: `127.0.0.1:${input.secure}`, BENCH_DELAYS: delays };
+  // A new one, because to have been stopped counts as a pause.
+  const server = await serve(world, environment, await buildWatched(folder));
+  await lateP99(server.child, delays); // What the start took isn't counted.
+  const load = wrk(`https://localhost:${input.secure}/`, attackSeconds, ["-s", script], { ETAG: input.etag });
+  const lateP99Ms = await lateP99(server.child, delays);
   const health = await new Promise<string>((resolve, reject) => {
     getPlain({ port: world.port, path: "/healthz", agent: false }, (response) => {
       let text = "";
@@ -155,12 +168,26 @@ async function measureAttack(world: World, input: { secure: number; etag: string
       response.on("end", () => resolve(text));
     }).on("error", reject);
   });
+  await server.stop();
   return {
-    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]),
-    p99Ms: Number(p99?.[1]) * unit,
-    serverErrors: out.match(/SERVER ERROR/g)?.length ?? 0,
+    perSecond: load.perSecond,
+    p99Ms: load.p99Ms,
+    serverErrors: load.out.match(/SERVER ERROR/g)?.length ?? 0,
+    socketErrors: load.socketErrors,
     worstPauseMs: Number(JSON.parse(health).worstPauseMs),
+    lateP99Ms,
   };
+}
+
+/** Milliseconds, since it was asked before; the server begins anew. */
+async function lateP99(server: ChildProcess, file: string): Promise<number> {
+  rmSync(file, { force: true });
+  server.kill("SIGUSR2");
+  for (const until = performance.now() + 5_000; performance.now() < until; ) {
+    if (existsSync(file)) return Number(readFileSync(file, "utf8"));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("The server doesn't tell the delay of its event loop.");
 }
 
 function fetchPage(port: number, ca: string): Promise<{ headers: Record<string, unknown>; body: Buffer }> {

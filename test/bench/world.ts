@@ -132,9 +132,9 @@ export function forgetCached(path: string): void {
   execFileSync("dd", [`if=${path}`, "iflag=nocache", "count=0"], { stdio: "ignore" });
 }
 
-export function serve(world: World, environment: Record<string, string> = {}) {
+export function serve(world: World, environment: Record<string, string> = {}, program = executable) {
   const args = ["serve", "--data", world.data, "--key-file", world.keyFile, "--listen", `127.0.0.1:${world.port}`];
-  return startPinned(executable, args, world.port, environment);
+  return startPinned(program, args, world.port, environment);
 }
 
 function answers(port: number): Promise<boolean> {
@@ -149,23 +149,34 @@ function answers(port: number): Promise<boolean> {
 
 export type Load = { perSecond: number; p99Ms: number };
 
-/** wrk on core 1: one thread, 32 connections. A number is a port of this machine. */
+/** A number is a port of this machine. */
 export function load(where: number | string, seconds: number, headers: string[] = []): Load {
   const url = typeof where === "number" ? `http://127.0.0.1:${where}/` : where;
-  const args = [
-    "-c",
-    "1",
-    "wrk",
-    "-t1",
-    "-c32",
-    `-d${seconds}s`,
-    "--latency",
-    ...headers.flatMap((header) => ["-H", header]),
-  ];
-  const out = execFileSync("taskset", [...args, url], { encoding: "utf8" });
+  const options = headers.flatMap((header) => ["-H", header]);
+  const { perSecond, p99Ms, socketErrors } = wrk(url, seconds, options);
+  // Requests that come to nothing take no time: the figure would be a good one.
+  if (socketErrors > 0) throw new Error(`${socketErrors} connections to ${url} broke while it was measured.`);
+  return { perSecond, p99Ms };
+}
+
+/** wrk on core 1: one thread, 32 connections. */
+export function wrk(
+  url: string,
+  seconds: number,
+  options: string[],
+  environment: Record<string, string> = {},
+): Load & { socketErrors: number; out: string } {
+  const args = ["-c", "1", "wrk", "-t1", "-c32", `-d${seconds}s`, "--latency", ...options, url];
+  const out = execFileSync("taskset", args, { encoding: "utf8", env: { ...process.env, ...environment } });
   const p99 = /99%\s+([\d.]+)(us|ms|s)/.exec(out);
   const unit = { us: 0.001, ms: 1, s: 1000 }[p99?.[2] ?? "ms"] ?? 1;
-  return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]), p99Ms: Number(p99?.[1]) * unit };
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(out) ?? [];
+  return {
+    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]),
+    p99Ms: Number(p99?.[1]) * unit,
+    socketErrors: errors.slice(1).reduce((sum, count) => sum + Number(count), 0),
+    out,
+  };
 }
 
 export function residentMb(child: ChildProcess): number {

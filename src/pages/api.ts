@@ -15,7 +15,7 @@ import type { Ctx, Route } from "../http.ts";
 import { managePageShape } from "../statuspage/manage-shapes.ts";
 import { iso } from "../statuspage/shapes.ts";
 import { listOrdersOf, type Order } from "../tls/orders.ts";
-import { type Plan, standingOf, troubleOf } from "../tls/plans.ts";
+import { adviceFor, type Plan, standingOf, troubleOf } from "../tls/plans.ts";
 import {
   addHost,
   changePage,
@@ -102,16 +102,22 @@ export function pageApi(deps: Deps): Route[] {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
     return c.json({ ...(await shapeOf(host)), obstacles: await obstaclesOf(host) });
   };
-  /** Only a server that is up can be reached; null where nobody has to come in from outside, now or later. */
+  /**
+   * Tried where this server gets certificates, or would if a contact were set. Null elsewhere: a proxy is the one to be reached,
+   * or nobody is there to answer.
+   */
   const obstaclesOf = async (host: Host): Promise<string[] | null> => {
     const { notWanted } = await planOf(host);
     return notWanted && notWanted !== "no contact" ? null : keeper.findObstacles(host.name);
   };
   const listOrders = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
-    const { name } = await planOf(host);
+    const plan = await planOf(host);
+    const { name } = plan;
     const purposes = ["serve", "test"] as const;
-    return c.json(purposes.flatMap((purpose) => listOrdersOf(db, { name, purpose }).map(orderShape)));
+    return c.json(
+      purposes.flatMap((purpose) => listOrdersOf(db, { name, purpose }).map((one) => orderShape(one, plan))),
+    );
   };
   const order = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
@@ -120,6 +126,11 @@ export function pageApi(deps: Deps): Route[] {
     if (purpose !== "serve" && purpose !== "test")
       throw new UserError("invalid", "Give the purpose serve or test.", { field: "purpose" });
     const plan = await planOf(host);
+    if (plan.notWanted === "not running")
+      throw new UserError(
+        "conflict",
+        "No server runs here, so nothing was ordered. Start candor serve, then ask again.",
+      );
     if (plan.notWanted) {
       const { words, advice } = standingOf(plan, deps.clock.now());
       throw new UserError("conflict", `${words} ${advice}`.trim());
@@ -130,7 +141,7 @@ export function pageApi(deps: Deps): Route[] {
       action: purpose === "test" ? "host.test" : "host.renew",
       subject: host.name,
     });
-    return c.json(orderShape(made), 202);
+    return c.json(orderShape(made, await planOf(host)), 202);
   };
 
   const dropHost = async (c: Ctx) => {
@@ -191,11 +202,14 @@ export function pageApi(deps: Deps): Route[] {
   ];
 }
 
-function isElsewhere({ notWanted, certificate }: Plan): boolean {
-  return (notWanted === "no listener" && !certificate) || notWanted === "no https";
+function isElsewhere({ notWanted, listens, certificate }: Plan): boolean {
+  return (!listens && !certificate) || notWanted === "no https";
 }
 
-function orderShape(order: Order) {
+function orderShape(order: Order, plan: Plan) {
+  const isOpen = order.state === "open";
+  // After one that failed another is begun, but for a test.
+  const nextAt = isOpen ? order.goOnAt : plan.order?.id === order.id ? plan.nextAt : undefined;
   return {
     id: order.id,
     name: order.name,
@@ -205,7 +219,9 @@ function orderShape(order: Order) {
     challenge: order.challenge,
     problem: order.problem,
     words: order.problem === null ? null : troubleOf(order),
-    goes_on_at: order.state === "open" ? iso(order.goOnAt) : null,
+    advice: order.problem === null ? null : adviceFor(order),
+    goes_on_at: isOpen ? iso(order.goOnAt) : null,
+    next_at: nextAt === undefined ? null : iso(nextAt),
     created_at: iso(order.createdAt),
     ended_at: order.endedAt === null ? null : iso(order.endedAt),
   };

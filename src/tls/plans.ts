@@ -18,6 +18,8 @@ export type Plan = {
   nextAt: number | undefined;
   /** Why none is ordered for it. */
   notWanted?: Reason;
+  /** Whether this server is set to speak https; where it isn't, a proxy may hold the certificate. */
+  listens: boolean;
 };
 
 /** A host that no certificate is ordered for has one of these reasons. */
@@ -33,18 +35,21 @@ export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishe
   const last = open ?? failuresInARow(db, { name, purpose: "serve" })[0];
   const order = last && isOvertaken(last, best, now) ? undefined : last;
   const notWanted = whyNot(db, host, wish);
-  if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted };
-  return { name, certificate, order, nextAt: open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now }) };
+  const { listens } = wish;
+  if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted, listens };
+  const nextAt = open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now });
+  return { name, certificate, order, nextAt, listens };
 }
 
+/** What this server does comes first: where it holds no certificates, there is nothing to say of names and authorities. */
 function whyNot(db: Db, host: string, wish: Wishes): Reason | undefined {
   if (!isSecureHost(db, host)) return "no https";
+  if (!wish.runs) return "not running";
+  if (!wish.listens) return "no listener";
   if (isAddress(host)) return "an address";
   if (wish.isPublic && !isPublicName(host)) return "not public";
   if (isWildcard(certificateName(host, wish.wildcards)) && !wish.dnsHook) return "no hook";
-  if (wish.contact === "") return "no contact";
-  if (!wish.runs) return "not running";
-  return wish.listens ? undefined : "no listener";
+  return wish.contact === "" ? "no contact" : undefined;
 }
 
 export type Standing = {
@@ -74,13 +79,17 @@ const reasons: Record<Reason, [words: string, advice: string]> = {
   "no https": ["It is served over plain http, as its address says.", ""],
   "no listener": [
     "This server doesn't listen for https.",
-    "Start it with candor serve --http 0.0.0.0:80 --https 0.0.0.0:443, or let a proxy in front of it hold the certificate.",
+    "Start it with candor serve --http '[::]:80' --https '[::]:443', or let a proxy in front of it hold the certificate.",
   ],
   "no contact": [
     "No certificate is ordered, because nobody has agreed to the authority's terms.",
     "Agree to them by giving your address: candor config set acme.contact you@example.com",
   ],
-  "an address": ["Authorities certify host names, and this is an address.", bring],
+  // Nor does candor cert import take one for an address.
+  "an address": [
+    "Authorities certify host names, and this is an address.",
+    "Add a host name that leads here with candor host add, or let a proxy in front of this server hold the certificate.",
+  ],
   "no hook": [
     "It shares a wildcard certificate (acme.wildcards), and for those the authority looks into the DNS.",
     "Set acme.dns_hook to a program that changes the DNS, or take the domain out of acme.wildcards.",
@@ -139,11 +148,14 @@ function sentence(words: string): string {
   return /[.!?]$/.test(words) ? words : `${words}.`;
 }
 
-function adviceFor(order: Order): string {
+/** What a person can do about an order that has a problem. */
+export function adviceFor(order: Order): string {
   const host = withoutWildcard(order.name);
+  const isTest = order.purpose === "test";
+  const again = isTest && order.state === "failed" ? "Then ask again." : "It is tried again by itself.";
   switch (order.problem) {
     case "noAnswer":
-      return `Check the name servers of ${host}, and acme.dns_servers or this machine's resolver. It is tried again by itself.`;
+      return `Check the name servers of ${host}, and acme.dns_servers or this machine's resolver. ${again}`;
     case "noAddress":
       return `Add an A or AAAA record for ${host} with this server's public address.`;
     case "caa":
@@ -155,9 +167,9 @@ function adviceFor(order: Order): string {
     case "dns":
       return `From the internet ${host} must lead to this server on port 80 or 443, over IPv6 too where it has an AAAA record. See: candor host show ${host}`;
     case "unreachable":
-      return "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
+      return `Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. ${again}`;
     case "notAllowed":
-      return "Where it wants an external account, see acme.eab_kid and acme.eab_key; else ask it why, or choose another with acme.directory. It is tried again by itself.";
+      return `Where it wants an external account, see acme.eab_kid and acme.eab_key; else ask it why, or choose another with acme.directory. ${again}`;
     case "externalAccountRequired":
       return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
     case "limit":
@@ -165,12 +177,16 @@ function adviceFor(order: Order): string {
     case "accountClosed":
       return "It is tried again by itself with a new account. If that is closed too, ask the authority why, or choose another with acme.directory.";
     case "userActionRequired":
-      return `Do what the authority asks for, then: candor host renew ${host}`;
+      return `Do what the authority asks for, then: candor host ${isTest ? "test" : "renew"} ${host}`;
     case "hook":
-      return "Mend the program of acme.dns_hook. It is tried again by itself.";
+      return `Mend the program of acme.dns_hook. ${again}`;
     case "rejectedIdentifier":
       return "This authority doesn't certify the name: choose another with acme.directory, or bring a certificate with candor cert import.";
-    default:
-      return "It is tried again by itself. If it stays so, choose another authority with acme.directory, or bring a certificate with candor cert import.";
+    default: {
+      const other = "choose another authority with acme.directory, or bring a certificate with candor cert import.";
+      return isTest && order.state === "failed"
+        ? `Ask again later. If it stays so, ${other}`
+        : `${again} If it stays so, ${other}`;
+    }
   }
 }

@@ -1,0 +1,133 @@
+/** How it stands with the certificates of hosts, for programs: what is said of a server that holds none, and what is asked. */
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { type TestContext, test } from "node:test";
+import type { SettingName } from "../../src/config.ts";
+import { beginOrder, failOrder, findOrder, type Order, type Purpose, stumble } from "../../src/tls/orders.ts";
+import { monday, openTestHouse } from "../support/house.ts";
+
+const name = "status.example.com";
+const minute = 60_000;
+
+/** A DNS that knows no name, and notes what it is asked. */
+async function listenAsDns(t: TestContext): Promise<{ address: string; asked: string[] }> {
+  const asked: string[] = [];
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  socket.on("message", (query, from) => {
+    asked.push(query.toString("latin1"));
+    const answer = Buffer.from(query);
+    answer.writeUInt16BE(0x8183, 2);
+    socket.send(answer, from.port, from.address);
+  });
+  await once(socket, "listening");
+  t.after(() => socket.close());
+  return { address: `127.0.0.1:${socket.address().port}`, asked };
+}
+
+async function open(t: TestContext, settings: Partial<Record<SettingName, string>> = {}) {
+  const dns = await listenAsDns(t);
+  const nowhere = "https://127.0.0.1:1/directory";
+  const house = await openTestHouse({ "acme.dns_servers": dns.address, "acme.directory": nowhere, ...settings });
+  t.after(() => house.close());
+  const hosts = `/v1/pages/${house.page.id}/hosts`;
+  return {
+    house,
+    dns,
+    ask: async (method: string, path = "", body?: unknown) => (await house.operate(method, hosts + path, body)).json(),
+  };
+}
+
+const https = { "https.listen": "127.0.0.1:8443" };
+const acme = { ...https, "acme.contact": "o@example.com" };
+
+for (const [words, settings] of [
+  ["", {}],
+  [", also where a contact was set before", { "acme.contact": "o@example.com" }],
+  [", whatever the name", { "acme.wildcards": "example.com" }],
+] as [string, Partial<Record<SettingName, string>>][]) {
+  test(`of a host behind a proxy nothing is said and nobody is asked${words}`, async (t) => {
+    const { dns, ask } = await open(t, settings);
+    const body = { host: { name: "other.example.com" } };
+    const added = await ask("POST", "", body);
+    assert.deepEqual([added.certificate, added.obstacles], [null, null]);
+    const shown = await ask("GET", `/${name}`);
+    assert.deepEqual([shown.certificate, shown.obstacles], [null, null]);
+    assert.deepEqual(
+      (await ask("GET")).map((host: any) => host.certificate),
+      [null, null],
+    );
+    assert.match((await ask("POST", `/${name}/orders`, { order: {} })).message, /This server doesn't listen for https/);
+    assert.deepEqual(dns.asked, []);
+  });
+}
+
+for (const [words, settings] of [
+  ["before a contact is set", https],
+  ["with one", acme],
+] as const) {
+  test(`a server that listens for https looks whether a host leads to it, ${words}`, async (t) => {
+    const { dns, ask } = await open(t, settings);
+    const said = [
+      "The DNS knows no address of two.example.com. Add an A or AAAA record with this server's public address.",
+    ];
+    assert.deepEqual((await ask("POST", "", { host: { name: "two.example.com" } })).obstacles, said);
+    assert.deepEqual((await ask("GET", "/two.example.com")).obstacles, said);
+    assert.ok(dns.asked.length >= 2);
+  });
+}
+
+test("a host without a contact is told how to agree, where this server would get the certificate", async (t) => {
+  const { ask } = await open(t, https);
+  const { certificate } = await ask("GET", `/${name}`);
+  assert.deepEqual([certificate.state, certificate.next_at], ["none", null]);
+  assert.match(certificate.advice, /candor config set acme\.contact/);
+});
+
+test("an address isn't advised to import what import refuses", async (t) => {
+  const { ask, dns } = await open(t, acme);
+  const { certificate, obstacles } = await ask("POST", "", { host: { name: "10.0.0.7" } });
+  assert.match(certificate.words, /this is an address/);
+  assert.match(certificate.advice, /host name .*candor host add.* proxy/);
+  assert.doesNotMatch(certificate.advice, /import/);
+  assert.deepEqual([obstacles, dns.asked], [null, []]);
+});
+
+test("an order that has a problem says what to do, and when it is tried again", async (t) => {
+  const { house, ask } = await open(t, acme);
+  const { db, keys } = house.deps;
+  const begin = (purpose: Purpose) =>
+    beginOrder(db, { name, purpose, directory: "https://ca.test/", privateKey: "", keys, now: monday });
+  const again = (order: Order) => findOrder(db, order.id);
+  const fault = (type: string) => ({ type, detail: "It said so.", now: monday, chance: 0 });
+  const find = async (order: Order) =>
+    (await ask("GET", `/${name}/orders`)).find((known: any) => known.id === order.id);
+
+  const open1 = begin("serve");
+  assert.deepEqual([(await find(open1)).advice, (await find(open1)).next_at], [null, "2026-11-23T09:00:00.000Z"]);
+  const at = stumble(db, open1, fault("hook"));
+  const waiting = await find(open1);
+  assert.equal(waiting.advice, "Mend the program of acme.dns_hook. It is tried again by itself.");
+  assert.equal(waiting.next_at, new Date(at).toISOString());
+  failOrder(db, again(open1), fault("caa"));
+  const failed = await find(open1);
+  assert.match(failed.advice, /^Add a CAA record/);
+  assert.equal(failed.goes_on_at, null);
+  assert.equal(failed.next_at, new Date(monday + minute).toISOString());
+  assert.equal(failed.next_at, (await ask("GET", `/${name}`)).certificate.next_at);
+
+  const tried = begin("test");
+  stumble(db, tried, fault("unreachable"));
+  assert.match((await find(tried)).advice, /It is tried again by itself\.$/);
+  for (const type of ["unreachable", "malformed", "hook", "noAnswer"]) {
+    const one = type === "unreachable" ? again(tried) : begin("test");
+    failOrder(db, one, fault(type));
+    const ended = await find(one);
+    assert.ok(ended.advice.length > 20);
+    assert.doesNotMatch(ended.advice, /by itself/, "a test that failed is over");
+    assert.equal(ended.next_at, null);
+  }
+  const last = begin("test");
+  failOrder(db, last, fault("userActionRequired"));
+  assert.match((await find(last)).advice, /candor host test status\.example\.com$/);
+});

@@ -17,7 +17,7 @@ Examples:
   $ candor host add status.example.com
   $ candor host add http://127.0.0.1:8080                      plain http, for one's own machine
   $ candor host show status.example.com                        its certificate, and whether it leads here
-  $ candor host test status.example.com                        a certificate for nothing, against no limit
+  $ candor host test status.example.com                        whether one can be had; nothing of it is served
   $ candor host first status.example.com`,
     );
   host
@@ -43,7 +43,9 @@ Examples:
   host
     .command("test")
     .argument("<host>", "one of the page's hosts")
-    .description("order a certificate from the authority's test service and throw it away")
+    .description(
+      "order a certificate to see whether one can be had, and throw it away: of acme.test_directory, or where that is empty of Let's Encrypt's staging service, which costs nothing of its limits, or of another acme.directory itself",
+    )
     .option("--no-wait", "don't wait for the outcome")
     .action((name: string, _own, command: Command) => order(name, "test", command.optsWithGlobals()));
   host
@@ -79,7 +81,10 @@ async function list(options: Shared): Promise<void> {
 }
 
 async function show(name: string, options: Shared): Promise<void> {
-  const row = await enterHouse(options, (house) => house.ask("GET", `/hosts/${encodeURIComponent(name)}`));
+  const { row, isServed } = await enterHouse(options, async (house) => ({
+    row: await house.ask("GET", `/hosts/${encodeURIComponent(name)}`),
+    isServed: house.isServed,
+  }));
   printAs(options, row, () =>
     facts([
       ["Address", row.origin],
@@ -87,16 +92,29 @@ async function show(name: string, options: Shared): Promise<void> {
       ["Issuer", row.certificate?.issuer],
       ["Valid until", time(row.certificate?.not_after)],
       ["Next step", time(row.certificate?.next_at)],
-      ["Going on", row.certificate?.words],
+      [labelFor(row.certificate), row.certificate?.words],
       ["What to do", row.certificate?.advice],
-      ["Leads here", leadsHere(row.obstacles)],
+      ["Leads here", leadsHere(row, isServed)],
     ]),
   );
 }
 
-function leadsHere(obstacles: string[] | null): string {
-  if (obstacles === null) return "";
+function labelFor(certificate: Json): string {
+  if (certificate?.problem) return "Trouble";
+  return certificate?.next_at ? "Going on" : "Note";
+}
+
+function leadsHere(row: Json, isServed: boolean): string {
+  const obstacles: string[] | null = row.obstacles;
+  if (obstacles === null)
+    return isServed || !isSecure(row) ? "" : `No server runs here, so this can't be tried. ${start}`;
   return obstacles.length === 0 ? "yes" : obstacles.join(" ");
+}
+
+const start = "Start it: candor serve --http '[::]:80' --https '[::]:443' (behind a proxy: candor serve)";
+
+function isSecure(row: Json): boolean {
+  return row.origin.startsWith("https:");
 }
 
 function isTroubled(row: Json): boolean {
@@ -116,7 +134,7 @@ async function order(name: string, purpose: "serve" | "test", options: Shared & 
   const made: Json = await enterHouse(options, (house) => house.ask("POST", path, { order: { purpose } }));
   let row = made;
   const until = performance.now() + patienceMs;
-  if (options.wait) note(`Asking ${new URL(row.authority).host} for a certificate of ${row.name} …`);
+  if (options.wait) note(`Asking ${row.authority} for a certificate of ${row.name} …`);
   while (options.wait && row.state === "open" && row.words === null && performance.now() < until) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const rows: Json[] = await enterHouse(options, (house) => house.ask("GET", path));
@@ -130,19 +148,27 @@ function sayOutcome(row: Json, purpose: "serve" | "test"): string {
   if (row.state === "done") {
     if (purpose === "serve") return `The new certificate of ${row.name} is served.`;
     return row.challenge === null
-      ? `The test certificate of ${row.name} was issued and thrown away. The authority knew from before that the name is ours, and didn't look at this server.`
-      : `It works: the test certificate of ${row.name} was issued, shown to be ours by ${row.challenge}, and thrown away.`;
+      ? `The test certificate of ${row.name} was issued by ${row.authority} and thrown away. The authority knew from before that the name is ours, and didn't look at this server.`
+      : `It works: the test certificate of ${row.name} was issued by ${row.authority}, shown to be ours by ${row.challenge}, and thrown away.`;
   }
   if (row.words !== null)
-    return `${row.words}${row.state === "open" ? ` It is tried again at ${time(row.goes_on_at)}.` : ""}`;
+    return [row.words, row.advice, row.next_at && `The next try is at ${time(row.next_at)}.`].filter(Boolean).join(" ");
   return `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}`;
 }
 
 async function add(name: string, options: Shared): Promise<void> {
-  const row = await enterHouse(options, (house) => house.ask("POST", "/hosts", { host: { name } }));
-  printAs(options, row, () => `The page is served at ${row.origin} now.`);
+  const { row, isServed } = await enterHouse(options, async (house) => ({
+    row: await house.ask("POST", "/hosts", { host: { name } }),
+    isServed: house.isServed,
+  }));
+  const isWithout = row.certificate?.state === "none" && row.certificate.next_at === null;
+  printAs(options, row, () =>
+    isWithout ? `${row.origin} is listed, and has no certificate.` : `The page is served at ${row.origin} now.`,
+  );
   for (const sentence of row.obstacles ?? []) note(sentence);
-  if (isTroubled(row)) note(sayStanding(row));
+  if (!isServed && isSecure(row))
+    note(`No server runs here, so whether it leads here can't be tried. ${start}, then: candor host show ${row.name}`);
+  else if (isTroubled(row)) note(sayStanding(row));
 }
 
 async function putFirst(name: string, options: Shared): Promise<void> {

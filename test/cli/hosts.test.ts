@@ -1,0 +1,108 @@
+/** `candor host` as a person reads it: what is said of hosts that have no certificate, and with no server. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { freePort } from "../support/ports.ts";
+import { foundedPlace } from "./program.ts";
+
+const name = "status.example.com";
+const directory = "https://127.0.0.1:1/directory";
+
+/** A house whose DNS and whose authority are dead. */
+async function makeHouse(t: TestContext, settings: Record<string, string> = {}) {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  const all = { "acme.dns_servers": "127.0.0.1:1", "acme.directory": directory, ...settings };
+  for (const [setting, value] of Object.entries(all)) {
+    const { code, stderr } = await run(["config", "set", setting, value]);
+    assert.equal(code, 0, stderr);
+  }
+  return { ...place, run };
+}
+
+async function serve(t: TestContext, settings: Record<string, string> = {}) {
+  const house = await makeHouse(t, settings);
+  const [http, https] = [`127.0.0.1:${house.port}`, `127.0.0.1:${await freePort()}`];
+  await house.start(["serve", "--http", http, "--https", https]);
+  return house;
+}
+
+const dead = new RegExp(`^The DNS doesn't answer for ${name} \\(ECONNREFUSED\\)\\. Check the name servers\\.$`, "m");
+const agree = "Agree to them by giving your address: candor config set acme.contact you@example.com";
+
+test("a host that leads nowhere is said to when it is added and shown, and the list says what keeps its certificate", async (t) => {
+  const { run } = await serve(t);
+  const added = await run(["host", "add", name]);
+  assert.equal(added.code, 0);
+  assert.equal(added.stdout, `https://${name} is listed, and has no certificate.\n`);
+  assert.match(added.stderr, dead);
+  assert.ok(added.stderr.endsWith(`${agree}\n`), added.stderr);
+  const shown = (await run(["host", "show", name])).stdout;
+  assert.match(shown, new RegExp(`^Leads here +The DNS doesn't answer for ${name}`, "m"));
+  assert.match(shown, /^Note +No certificate is ordered, because/m);
+  assert.match(shown, /^What to do +Agree to them/m);
+  assert.ok(
+    (await run(["host", "list"])).stdout.includes(`\n${name}: No certificate is ordered, because nobody has agreed`),
+  );
+});
+
+test("an order that fails says what to do and when it is tried again, and so do the list and the host", async (t) => {
+  const { run } = await serve(t, { "acme.contact": "o@example.com" });
+  const added = await run(["host", "add", name]);
+  assert.equal(added.stdout, `The page is served at https://${name} now.\n`);
+  const words = "127.0.0.1:1 can't be reached: connect ECONNREFUSED 127.0.0.1:1 (ECONNREFUSED).";
+  const advice =
+    "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
+  for (const verb of ["renew", "test"]) {
+    const { code, stdout, stderr } = await run(["host", verb, name]);
+    assert.equal(code, 1);
+    assert.equal(stderr, `Asking ${directory} for a certificate of ${name} …\n`);
+    const [said, at] = stdout.split(" The next try is at ");
+    assert.equal(said, `${words} ${advice}`);
+    assert.match(at ?? "", /^20\d\d-.* UTC\.\n$/);
+  }
+  assert.ok((await run(["host", "list"])).stdout.includes(`\n${name}: ${words} ${advice}\n`));
+  const shown = (await run(["host", "show", name])).stdout;
+  assert.match(shown, /^Trouble +127\.0\.0\.1:1 can't be reached/m);
+  assert.match(shown, /^Next step +20\d\d-/m);
+});
+
+test("an address is listed without a certificate, and isn't said to be served", async (t) => {
+  const { run } = await serve(t, { "acme.contact": "o@example.com" });
+  const { stdout, stderr } = await run(["host", "add", "10.0.0.7"]);
+  assert.equal(stdout, "https://10.0.0.7 is listed, and has no certificate.\n");
+  assert.match(stderr, /^Authorities certify host names, and this is an address\. Add a host name/);
+});
+
+for (const [words, settings] of [
+  ["", {}],
+  [", also where https and a contact are set", { "https.listen": "127.0.0.1:8443", "acme.contact": "o@example.com" }],
+] as [string, Record<string, string>][]) {
+  test(`without a server nothing is asked, ordered or blamed on the DNS${words}`, async (t) => {
+    const { run } = await makeHouse(t, settings);
+    const start = /Start it: candor serve --http '\[::\]:80' --https '\[::\]:443'/;
+    const added = await run(["host", "add", name]);
+    assert.match(added.stderr, start);
+    assert.match(added.stderr, new RegExp(`candor host show ${name}\\n$`));
+    const shown = (await run(["host", "show", name])).stdout;
+    assert.match(shown, /^Leads here +No server runs here, so this can't be tried\. Start it: /m);
+    assert.match(shown, start);
+    const listed = (await run(["host", "list"])).stdout;
+    for (const said of [added.stderr, shown, listed]) assert.doesNotMatch(said, /DNS|firewall|terms/);
+    for (const verb of ["renew", "test"]) {
+      const { code, stdout, stderr } = await run(["host", verb, name]);
+      assert.deepEqual([code, stdout], [1, ""]);
+      assert.equal(stderr, "No server runs here, so nothing was ordered. Start candor serve, then ask again.\n");
+    }
+    const plain = await run(["host", "show", "127.0.0.1"]);
+    assert.doesNotMatch(plain.stdout, /Leads here/);
+  });
+}
+
+test("a host behind a proxy is said to have no certificate here, and nothing else", async (t) => {
+  const house = await makeHouse(t);
+  await house.start(["serve", "--listen", `127.0.0.1:${house.port}`]);
+  const added = await house.run(["host", "add", name]);
+  assert.deepEqual([added.stdout, added.stderr], [`The page is served at https://${name} now.\n`, ""]);
+  const shown = (await house.run(["host", "show", name])).stdout;
+  assert.equal(shown, `Address      https://${name}\nCertificate  none is held by this server\n`);
+});

@@ -13,13 +13,14 @@ export function addCertCommands(program: Command): void {
       "after",
       `
 A certificate is checked before it is kept: its key, its dates, and that its chain leads to an authority that browsers
-know, or to your own. A running server serves it from the next connection on. Hosts take the one that lasts longest, so
-import the next one before the old one expires; the old one needn't be removed.
+know, or to your own. A running server serves it from the next connection on. A host takes, of those that haven't expired,
+one for its very name before a wildcard, and the one that came last; so import the next one before the old one expires. An
+old one that was imported stays until it is removed.
 
 Examples:
   $ candor cert import --chain fullchain.pem --key privkey.pem
   $ candor cert import --chain chain.pem --key key.pem --authority our-root.pem
-  $ candor serve --listen 0.0.0.0:80 --https 0.0.0.0:443`,
+  $ candor serve --http '[::]:80' --https '[::]:443'`,
     );
   cert
     .command("import")
@@ -30,7 +31,7 @@ Examples:
     .action((_own, command: Command) => take(command.optsWithGlobals()));
   cert
     .command("list")
-    .description("every certificate, the one that lasts longest first")
+    .description("every certificate, the one that came last first")
     .action((_own, command: Command) => list(command.optsWithGlobals()));
   cert
     .command("remove")
@@ -65,14 +66,16 @@ async function take(options: Shared & { chain?: string; key?: string; authority?
       );
   }
   if (https === "")
-    note("Candor doesn't listen for https yet: candor serve --https 0.0.0.0:443, or candor config set https.listen.");
+    note("Candor doesn't listen for https yet: candor serve --https '[::]:443', or candor config set https.listen.");
 }
 
 function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    throw new UserError("invalid", `${file} can't be read (${(error as NodeJS.ErrnoException).code}).`);
+    const { code } = error as NodeJS.ErrnoException;
+    const advice = code === "EACCES" ? "Run this as a user who may read it." : "Check the path.";
+    throw new UserError("invalid", `${file} can't be read (${code}). ${advice}`);
   }
 }
 

@@ -268,7 +268,7 @@ function orderPath(own: X509Certificate, given: X509Certificate[], roots: X509Ce
     }
     throw new UserError(
       "invalid",
-      `The chain is incomplete: the certificate of ${missing} is missing. Append it to the file; whoever issued the certificate offers it as intermediate or bundle.`,
+      `The chain is incomplete: the certificate of ${missing} is missing. Append it to the file; whoever issued the certificate offers it as intermediate or bundle. If it is your own root, give it with --authority FILE.`,
       { field: "chain" },
     );
   }
@@ -290,11 +290,17 @@ function refuseOutOfDate(certificate: X509Certificate, now: number): void {
   const [from, to] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
   const on = (at: number) => new Date(at).toISOString().slice(0, 16).replace("T", " ");
   if (now >= to)
-    throw new UserError("invalid", `The certificate of ${name} expired on ${on(to)} UTC.`, { field: "chain" });
+    throw new UserError(
+      "invalid",
+      `The certificate of ${name} expired on ${on(to)} UTC. Ask for a new one; what is served now stays.`,
+      { field: "chain" },
+    );
   if (now < from)
-    throw new UserError("invalid", `The certificate of ${name} is valid only from ${on(from)} UTC on.`, {
-      field: "chain",
-    });
+    throw new UserError(
+      "invalid",
+      `The certificate of ${name} is valid only from ${on(from)} UTC on. Import it then, or check this machine's clock.`,
+      { field: "chain" },
+    );
 }
 
 const serverAuth = "1.3.6.1.5.5.7.3.1";

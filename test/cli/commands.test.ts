@@ -240,7 +240,7 @@ test("an imported certificate that isn't served is said not to be, and why", asy
   const long = await bring([-1, 90]);
   assert.equal(
     long.said,
-    "Candor doesn't listen for https yet: candor serve --https 0.0.0.0:443, or candor config set https.listen.\n",
+    "Candor doesn't listen for https yet: candor serve --https '[::]:443', or candor config set https.listen.\n",
   );
   await run(["config", "set", "https.listen", "127.0.0.1:8443"]);
   const short = await bring([-1, 30]);

@@ -208,21 +208,26 @@ Whoever has it and the data can read everything; without it and the key file
 nobody can, you included. The key file comes back with: candor key restore`;
 }
 
-function startText(serve: string, isSecure: boolean, hasAuthority: boolean): string[] {
-  if (!isSecure) return [`Start the server:  ${serve}`];
-  const own = `Start the server:  ${serve} --http 0.0.0.0:80 --https 0.0.0.0:443`;
-  return hasAuthority
-    ? [own, "It gets the certificate by itself; see how that goes:  candor host list"]
-    : [
-        `Start the server behind a proxy that holds the certificate:  ${serve}`,
-        `Or with a certificate of your own (candor cert import):  ${serve} --http 0.0.0.0:80 --https 0.0.0.0:443`,
-      ];
+function startText(founding: Founding, where: string): string[] {
+  const serve = `candor serve${where}`;
+  const both = `${serve} --http '[::]:80' --https '[::]:443'`;
+  if (requireOrigin(founding.host).protocol !== "https:") return [`Start the server:  ${serve}`];
+  if (founding.acmeContact !== "")
+    return [
+      `Start the server:  ${both}`,
+      `It gets the certificate by itself; see how that goes:  candor host list${where}`,
+    ];
+  const agree = `candor config set acme.contact ${founding.owner}${where}`;
+  return [
+    `Start the server behind a proxy that holds the certificate:  ${serve}`,
+    `Or let Candor get it from Let's Encrypt, whose terms that agrees to:  ${agree} && ${both}`,
+    `Or with a certificate of your own (candor cert import):  ${both}`,
+  ];
 }
 
 function madeText(founding: Founding, where: BootOptions): string {
   const isUsual = where.data === "./data" && where.keyFile === "./data.key";
-  const serve = isUsual ? "candor serve" : `candor serve --data ${where.data} --key-file ${where.keyFile}`;
-  const { origin, protocol } = requireOrigin(founding.host);
+  const { origin } = requireOrigin(founding.host);
   const kept = "kept, to be read in the admin; to send it: candor config set mail.smtp_url -";
   return [
     facts([
@@ -233,7 +238,7 @@ function madeText(founding: Founding, where: BootOptions): string {
       ["Data", resolve(where.data)],
       ["Key", resolve(where.keyFile)],
     ]),
-    ...startText(serve, protocol === "https:", founding.acmeContact !== ""),
+    ...startText(founding, isUsual ? "" : ` --data ${where.data} --key-file ${where.keyFile}`),
     ...(founding.smtpUrl === "" ? [] : [`See whether mail works:  candor mail test ${founding.owner}`]),
     `Then open this to sign in, once, within 30 minutes (later: candor member link ${founding.owner}):`,
   ].join("\n\n");

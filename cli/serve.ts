@@ -16,7 +16,7 @@ export function addServeCommand(program: Command): void {
     .description("serve the page, the admin and the API, and deliver letters")
     .option("--listen <addr:port>", "address and port, like 127.0.0.1:8080 or [::]:80; default: the setting listen")
     .option("--http <addr:port>", "the same as --listen")
-    .option("--https <addr:port>", "address and port for https, like 0.0.0.0:443; default: the setting https.listen")
+    .option("--https <addr:port>", "address and port for https, like [::]:443; default: the setting https.listen")
     .addHelpText(
       "after",
       `
@@ -27,7 +27,7 @@ once. Without a terminal, one JSON line per event goes to stderr.
 
 Examples:
   $ candor serve
-  $ candor serve --http 0.0.0.0:80 --https 0.0.0.0:443
+  $ candor serve --http '[::]:80' --https '[::]:443'             IPv4 and IPv6; where IPv6 is switched off: 0.0.0.0:80 …
   $ candor serve --data /var/lib/candor --key-file /etc/candor.key --listen 127.0.0.1:8080`,
     )
     .action((_own, command: Command) => serve(command.optsWithGlobals()));

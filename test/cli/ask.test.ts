@@ -70,7 +70,7 @@ test("init asks a few things, and again with the reason; for an https host, who 
   assert.match(shown, /olive@acme\.com/);
   assert.match(shown, /own\.key/);
   assert.match(shown, /Certificates +Let's Encrypt, by olive@acme\.com/);
-  assert.match(shown, /candor serve .*--http 0\.0\.0\.0:80 --https 0\.0\.0\.0:443/);
+  assert.match(shown, /candor serve .*--http '\[::\]:80' --https '\[::\]:443'/);
 });
 
 for (const [name, key] of Object.entries(keys)) {

@@ -112,3 +112,26 @@ test("init keeps the mail server secret and encrypted", async (t) => {
   assert.ok(!config.stdout.includes("hunter2"));
   assert.ok(!readFileSync(join(place.data, "candor.db")).includes("hunter2"));
 });
+
+test("init says every way to https, and which one was chosen", async (t) => {
+  const place = makePlace(t);
+  const unchosen = await place.run(["init", ...host, ...owner, "--yes"]);
+  assert.match(unchosen.stdout, /^Start the server behind a proxy .*: {2}candor serve$/m);
+  const itself = `candor config set acme.contact olive@example.com && candor serve --http '[::]:80' --https '[::]:443'`;
+  assert.ok(
+    unchosen.stdout.includes(`Or let Candor get it from Let's Encrypt, whose terms that agrees to:  ${itself}\n`),
+  );
+  assert.match(unchosen.stdout, /^Or with a certificate of your own \(candor cert import\): {2}candor serve --http /m);
+  const chosen = await makePlace(t).run(["init", ...host, ...owner, "--acme-contact", "olive@example.com"]);
+  assert.match(chosen.stdout, /^Start the server: {2}candor serve --http '\[::\]:80' --https '\[::\]:443'$/m);
+  assert.doesNotMatch(chosen.stdout, /acme\.contact/);
+});
+
+test("init in a folder of one's own says where in each command", async (t) => {
+  const where = ["--data", "there", "--key-file", "there.key"];
+  const { stdout } = await makePlace(t).run(["init", ...host, ...owner, ...where]);
+  assert.match(
+    stdout,
+    /candor config set acme\.contact olive@example\.com --data there --key-file there\.key && candor serve --data there /,
+  );
+});

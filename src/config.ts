@@ -36,7 +36,8 @@ const definitions = {
     kind: "text",
     default: "127.0.0.1:8080",
     atStart: true,
-    meaning: "Address and port that the server listens on; or fd:3, the first socket that systemd passes.",
+    meaning:
+      "Address and port that the server listens on, like [::]:80, which hears IPv4 and IPv6; or fd:3, the first socket that systemd passes.",
     check: (value) =>
       parseListen(value) ? undefined : "Give an address and a port, like 127.0.0.1:8080 or [::]:80, or a socket: fd:3.",
   },
@@ -45,11 +46,11 @@ const definitions = {
     default: "",
     atStart: true,
     meaning:
-      "Address and port for https, like 0.0.0.0:443, or a passed socket like fd:4. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there.",
+      "Address and port for https, like [::]:443, or a passed socket like fd:4. Empty: none. Hosts that have a certificate (candor cert) are served there, and requests over plain http are sent there.",
     check: (value) =>
       value === "" || parseListen(value)
         ? undefined
-        : "Give an address and a port, like 0.0.0.0:443 or [::]:443, or a socket: fd:4.",
+        : "Give an address and a port, like [::]:443 or 0.0.0.0:443, or a socket: fd:4.",
   },
   "https.hsts": {
     kind: "choice",
@@ -61,7 +62,8 @@ const definitions = {
   trusted_proxies: {
     kind: "text",
     default: "",
-    meaning: "Addresses or networks, separated by commas, whose X-Forwarded-For header is believed.",
+    meaning:
+      "Addresses or networks, separated by commas, of the proxies in front of this server. Their X-Forwarded-For (who the visitor is) and X-Forwarded-Proto (whether it came over https) are believed, and the PROXY protocol where proxy_protocol is on. They may hold more connections than connections.per_network, and let them rest.",
     check: (value) => (parseNetworks(value) ? undefined : "Give addresses or networks like 127.0.0.1, 10.0.0.0/8."),
   },
   proxy_protocol: {
@@ -172,14 +174,14 @@ const definitions = {
     kind: "text",
     default: "",
     meaning:
-      "A program that puts TXT records into the DNS: it is run as PROGRAM present RECORD VALUE, returns when the record can be seen, and later as PROGRAM cleanup RECORD VALUE. With it names are shown to be ours by dns-01.",
+      "A program that puts TXT records into the DNS: it is run as PROGRAM present RECORD VALUE, perhaps again with the same value, returns when the record can be seen, and later as PROGRAM cleanup RECORD VALUE. With it names are shown to be ours by dns-01.",
     checkWhenSet: (value) => (value === "" ? undefined : checkProgram(value)),
   },
   "acme.dns_servers": {
     kind: "text",
     default: "",
     meaning:
-      "Name servers, separated by commas, that are asked for the addresses of hosts before a certificate is ordered. Empty: the system's.",
+      "Name servers, separated by commas, that are asked for the addresses and CAA records of hosts before a certificate is ordered, and for the addresses by candor host add and show. Empty: the system's.",
     check: (value) =>
       value.split(/[\s,]+/).every((server) => server === "" || isServer(server))
         ? undefined

@@ -41,6 +41,12 @@ test("settings are read, set and unset; a secret one is never told", async () =>
   assert.equal((await house.operate("GET", "/v1/settings/__proto__")).status, 422);
 });
 
+test("what is believed of a proxy, and what it is exempt from, is told where it is named", async () => {
+  const { meaning } = (await house.operate("GET", "/v1/settings/trusted_proxies")).json();
+  for (const word of ["X-Forwarded-For", "X-Forwarded-Proto", "PROXY protocol", "connections.per_network", "rest"])
+    assert.ok(meaning.includes(word), word);
+});
+
 test("the sender's address is the page's", async () => {
   await house.operate("PUT", "/v1/settings/mail.from", { value: "news@example.com" });
   assert.equal((await house.operate("GET", base)).json().notifications_from_email, "news@example.com");

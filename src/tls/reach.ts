@@ -47,6 +47,8 @@ function tryAddress(input: {
 }): Promise<string | undefined> {
   const { host, address, port, token, text } = input;
   const where = `${host} (${address})`;
+  // On 0.0.0.0 nobody is heard who comes by IPv6.
+  const bySix = isIPv6(address) ? "'[::]:80' " : "";
   const forwarded = `If this server can't reach itself by its public address, that alone is no harm.`;
   return new Promise((resolve) => {
     const call = get(
@@ -77,7 +79,7 @@ function tryAddress(input: {
     call.on("error", (error: NodeJS.ErrnoException) => {
       const code = error.name === "TimeoutError" || error.name === "AbortError" ? "no answer" : error.code;
       resolve(
-        `${where} can't be reached on port ${port} (${code}). Open it in the firewall and let candor serve --http listen on it. ${forwarded}`,
+        `${where} can't be reached on port ${port} (${code}). Open it in the firewall and let candor serve --http ${bySix}listen on it. ${forwarded}`,
       );
     });
   });

@@ -4,7 +4,9 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import type { SettingName } from "../../src/config.ts";
+import { createChallenges } from "../../src/tls/challenges.ts";
 import { beginOrder, failOrder, findOrder, type Order, type Purpose, stumble } from "../../src/tls/orders.ts";
+import { findObstacles } from "../../src/tls/reach.ts";
 import { monday, openTestHouse } from "../support/house.ts";
 
 const name = "status.example.com";
@@ -76,6 +78,16 @@ for (const [words, settings] of [
     assert.ok(dns.asked.length >= 2);
   });
 }
+
+test("an IPv6 address at which nobody listens is told how to listen by IPv6", async (t) => {
+  const { house } = await open(t);
+  const challenges = createChallenges(house.deps.db);
+  const lookup = { addresses: async () => ["127.0.0.1", "::1"], allowedIssuers: async () => undefined };
+  const said = await findObstacles({ host: name, lookup, challenges, port: 1 });
+  assert.equal(said.length, 2);
+  assert.match(said[0] ?? "", /\(127\.0\.0\.1\) can't be reached .* let candor serve --http listen on it\./);
+  assert.match(said[1] ?? "", /\(::1\) can't be reached .* let candor serve --http '\[::\]:80' listen on it\./);
+});
 
 test("a host without a contact is told how to agree, where this server would get the certificate", async (t) => {
   const { ask } = await open(t, https);

@@ -11,7 +11,9 @@ export function addHostCommands(program: Command): void {
       "after",
       `
 A request for a host name that isn't listed is refused. Links in letters and pages begin with the first one. A running
-server with --https and acme.contact gets and renews the certificate of each https host by itself.
+server with --https and acme.contact gets and renews the certificate of each https host by itself. A test asks
+acme.test_directory; where that is empty, Let's Encrypt's staging service, which costs nothing of its limits, if acme.directory
+is Let's Encrypt's, and else acme.directory itself, whose limits it counts against.
 
 Examples:
   $ candor host add status.example.com
@@ -43,9 +45,7 @@ Examples:
   host
     .command("test")
     .argument("<host>", "one of the page's hosts")
-    .description(
-      "order a certificate to see whether one can be had, and throw it away: of acme.test_directory, or where that is empty of Let's Encrypt's staging service, which costs nothing of its limits, or of another acme.directory itself",
-    )
+    .description("order a certificate to see whether one can be had, and throw it away")
     .option("--no-wait", "don't wait for the outcome")
     .action((name: string, _own, command: Command) => order(name, "test", command.optsWithGlobals()));
   host

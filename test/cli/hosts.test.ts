@@ -66,6 +66,16 @@ test("an order that fails says what to do and when it is tried again, and so do 
   assert.match(shown, /^Next step +20\d\d-/m);
 });
 
+test("the help says truly what a test asks, and the test names it", async (t) => {
+  const { run } = await serve(t, { "acme.contact": "o@example.com", "acme.test_directory": "https://127.0.0.1:2/try" });
+  const help = (await run(["host", "--help"])).stdout + (await run(["host", "test", "--help"])).stdout;
+  assert.doesNotMatch(help, /the authority's test service|against no limit/);
+  assert.match(help, /acme\.test_directory; .* staging service, .* else acme\.directory itself/s);
+  await run(["host", "add", name]);
+  const { stderr } = await run(["host", "test", name]);
+  assert.equal(stderr, `Asking https://127.0.0.1:2/try for a certificate of ${name} …\n`);
+});
+
 test("an address is listed without a certificate, and isn't said to be served", async (t) => {
   const { run } = await serve(t, { "acme.contact": "o@example.com" });
   const { stdout, stderr } = await run(["host", "add", "10.0.0.7"]);

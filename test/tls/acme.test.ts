@@ -495,7 +495,7 @@ test("the operator sees how it stands with a host, and orders or tests a certifi
   assert.ok(Date.parse(failing.next_at) > Date.now());
   assert.equal(plain, null);
   assert.match(address.words, /this is an address/);
-  await assert.rejects(house.operate("POST", "/hosts/10.0.0.7/orders", { order: {} }), /409.*candor cert import/);
+  await assert.rejects(house.operate("POST", "/hosts/10.0.0.7/orders", { order: {} }), /409.*candor host add/);
   proxy.instead = () => undefined;
   const test = await house.operate("POST", `/hosts/${host}/orders`, { order: { purpose: "test" } });
   const find = async (id: string) =>

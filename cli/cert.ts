@@ -14,8 +14,8 @@ export function addCertCommands(program: Command): void {
       `
 A certificate is checked before it is kept: its key, its dates, and that its chain leads to an authority that browsers
 know, or to your own. A running server serves it from the next connection on. A host takes, of those that haven't expired,
-one for its very name before a wildcard, and the one that came last; so import the next one before the old one expires. An
-old one that was imported stays until it is removed.
+one for its very name before a wildcard, until its renewal is overdue, and the one that came last; so import the next one
+before the old one expires. An old one that was imported stays until it is removed.
 
 Examples:
   $ candor cert import --chain fullchain.pem --key privkey.pem

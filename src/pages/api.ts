@@ -219,7 +219,7 @@ function orderShape(order: Order, plan: Plan) {
     challenge: order.challenge,
     problem: order.problem,
     words: order.problem === null ? null : troubleOf(order),
-    advice: order.problem === null ? null : adviceFor(order),
+    advice: order.problem === null || order.state === "dropped" ? null : adviceFor(order),
     goes_on_at: isOpen ? iso(order.goOnAt) : null,
     next_at: nextAt === undefined ? null : iso(nextAt),
     created_at: iso(order.createdAt),

@@ -39,7 +39,7 @@ async function open(t: TestContext, settings: Partial<Record<SettingName, string
         keys,
         now: monday,
       } as const;
-      failOrder(db, beginOrder(db, wanted), { type, detail, now: monday, chance: 0 });
+      failOrder(db, beginOrder(db, wanted), { type, detail, mayAskOther: false, now: monday, chance: 0 });
     },
     /** The lines below a host's name, as they are read. */
     read: async () => {

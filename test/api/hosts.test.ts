@@ -5,7 +5,15 @@ import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import type { SettingName } from "../../src/config.ts";
 import { createChallenges } from "../../src/tls/challenges.ts";
-import { beginOrder, failOrder, findOrder, type Order, type Purpose, stumble } from "../../src/tls/orders.ts";
+import {
+  beginOrder,
+  dropOrder,
+  failOrder,
+  findOrder,
+  type Order,
+  type Purpose,
+  stumble,
+} from "../../src/tls/orders.ts";
 import { findObstacles } from "../../src/tls/reach.ts";
 import { monday, openTestHouse } from "../support/house.ts";
 
@@ -111,7 +119,7 @@ test("an order that has a problem says what to do, and when it is tried again", 
   const begin = (purpose: Purpose) =>
     beginOrder(db, { name, purpose, directory: "https://ca.test/", privateKey: "", keys, now: monday });
   const again = (order: Order) => findOrder(db, order.id);
-  const fault = (type: string) => ({ type, detail: "It said so.", now: monday, chance: 0 });
+  const fault = (type: string) => ({ type, detail: "It said so.", mayAskOther: false, now: monday, chance: 0 });
   const find = async (order: Order) =>
     (await ask("GET", `/${name}/orders`)).find((known: any) => known.id === order.id);
 
@@ -139,6 +147,9 @@ test("an order that has a problem says what to do, and when it is tried again", 
     assert.doesNotMatch(ended.advice, /by itself/, "a test that failed is over");
     assert.equal(ended.next_at, null);
   }
+  const dropped = begin("test");
+  dropOrder(db, dropped, { why: "unwanted", now: monday });
+  assert.deepEqual([(await find(dropped)).advice, (await find(dropped)).next_at], [null, null]);
   const last = begin("test");
   failOrder(db, last, fault("userActionRequired"));
   assert.match((await find(last)).advice, /candor host test status\.example\.com$/);

@@ -52,7 +52,7 @@ test("a name that the public DNS doesn't know is ordered of no public authority"
 });
 
 test("a host that no public authority certifies says so, and what can be done", async (t) => {
-  const house = await openTestHouse();
+  const house = await openTestHouse({ "https.listen": "127.0.0.1:8443" });
   t.after(() => house.close());
   const hosts = `/v1/pages/${house.page.id}/hosts`;
   await house.operate("POST", hosts, { host: { name: "status.intern" } });

@@ -104,9 +104,10 @@ export function pageApi(deps: Deps): Route[] {
   };
   /**
    * Tried where this server gets certificates, or would if a contact were set. Null elsewhere: a proxy is the one to be reached,
-   * or nobody is there to answer.
+   * nobody is there to answer, or the authority looks into the DNS alone.
    */
   const obstaclesOf = async (host: Host): Promise<string[] | null> => {
+    if (config.text("acme.dns_hook") !== "") return null;
     const { notWanted } = await planOf(host);
     return notWanted && notWanted !== "no contact" ? null : keeper.findObstacles(host.name);
   };

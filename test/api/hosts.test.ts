@@ -51,6 +51,13 @@ async function open(t: TestContext, settings: Partial<Record<SettingName, string
 const https = { "https.listen": "127.0.0.1:8443" };
 const acme = { ...https, "acme.contact": "o@example.com" };
 
+test("where a program changes the DNS, nobody is said to have to come in by port 80", async (t) => {
+  const { dns, ask } = await open(t, { ...https, "acme.dns_hook": "/bin/true" });
+  assert.equal((await ask("POST", "", { host: { name: "other.example.com" } })).obstacles, null);
+  assert.equal((await ask("GET", `/${name}`)).obstacles, null);
+  assert.deepEqual(dns.asked, []);
+});
+
 for (const [words, settings] of [
   ["", {}],
   [", also where a contact was set before", { "acme.contact": "o@example.com" }],

@@ -5,15 +5,13 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { connect } from "node:tls";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import type { SettingName } from "../../src/config.ts";
 import { removeHost } from "../../src/pages/pages.ts";
 import { host, serveByAcme } from "../support/acme-house.ts";
 import { createAuthority } from "../support/authority.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { heldMemory } from "../support/memory.ts";
 import { needs } from "../support/need.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
 import { freePort } from "../support/ports.ts";
@@ -529,18 +527,6 @@ test("browsers are bound to https only after a day of it", { skip }, async (t) =
   assert.equal(said(), undefined);
 });
 
-/** What a collection frees may hold more, which the next one finds once the loop has come round. Buffers lie outside the heap. */
-async function memory(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  for (let round = 0; round < 3; round++) {
-    collect();
-    await setImmediate();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
-
 test("strangers' names in handshakes and requests never reach the authority", { skip }, async (t) => {
   const pebble = await startPebble(t);
   const proxy = await startFaultProxy(t, pebble);
@@ -565,7 +551,7 @@ test("strangers' names in handshakes and requests never reach the authority", { 
   const name = () => `${randomBytes(6).toString("hex")}.${randomBytes(3).toString("hex")}.com`;
   let started = 0;
   for (let round = 0; round < 50; round++) {
-    if (round === 10) started = await memory();
+    if (round === 10) started = await heldMemory();
     const protocols = round % 2 === 0 ? ["http/1.1"] : ["acme-tls/1"];
     const said = await Promise.all(Array.from({ length: 100 }, () => shake(name(), protocols)));
     assert.deepEqual([...new Set(said)], ["ERR_SSL_TLSV1_UNRECOGNIZED_NAME"]);
@@ -577,7 +563,7 @@ test("strangers' names in handshakes and requests never reach the authority", { 
     assert.deepEqual([...new Set(answers.map((answer) => answer.status))], [421]);
   }
   assert.equal(proxy.asked.length, before);
-  const grown = (await memory()) - started;
+  const grown = (await heldMemory()) - started;
   assert.ok(grown < 10_000_000, `${grown} bytes more`);
 });
 

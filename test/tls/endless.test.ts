@@ -4,13 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { setImmediate } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { serveByAcme } from "../support/acme-house.ts";
 import { startEndless } from "../support/endless.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
+import { heldMemory } from "../support/memory.ts";
 import { needs } from "../support/need.ts";
 import { startPebble } from "../support/pebble.ts";
 import { freePort } from "../support/ports.ts";
@@ -18,18 +16,6 @@ import { freePort } from "../support/ports.ts";
 const skip = needs("pebble", "pebble-challtestsrv");
 const megabyte = 1024 * 1024;
 const hour = 3_600_000;
-
-/** What a collection frees may hold more, which the next one finds once the loop has come round. */
-async function memory(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  for (let round = 0; round < 3; round++) {
-    collect();
-    await setImmediate();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 function fileOf(t: TestContext, text: string): string {
   const folder = mkdtempSync(join(tmpdir(), "candor-endless-"));
@@ -51,12 +37,12 @@ for (const place of ["directory", "account", "order"] as const) {
     for (let count = 1; count <= times; count++) {
       await house.until(() => poured.length >= count && house.orders()[0]?.problem === "unreachable" && going() === 0);
       assert.match(house.orders()[0]?.detail ?? "", /maxContentLength/);
-      if (count === 5) started = await memory();
+      if (count === 5) started = await heldMemory();
       house.skipAhead(2 * hour);
     }
     const most = Math.max(...poured);
     assert.ok(most < 8 * megabyte, `${most} bytes of an answer were taken`);
-    const more = (await memory()) - started;
+    const more = (await heldMemory()) - started;
     assert.ok(more < 5 * megabyte, `${more} bytes more`);
     assert.equal(house.orders().length, 1);
   });

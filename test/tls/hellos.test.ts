@@ -3,14 +3,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type AddressInfo, connect, type Server } from "node:net";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { connect as connectSecurely, createSecureContext } from "node:tls";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { parseHello } from "../../src/tls/hello.ts";
 import { createTlsServer } from "../../src/tls/listener.ts";
 import { createAuthority } from "../support/authority.ts";
 import { helloFor } from "../support/hello.ts";
+import { heldMemory } from "../support/memory.ts";
 
 const host = "status.example.com";
 const many = process.env.CI ? 10_000 : 2_000;
@@ -67,18 +65,6 @@ function say(server: Server, parts: Buffer[]): Promise<void> {
   });
 }
 
-/** What a collection frees may hold more, which the next one finds once the loop has come round. Buffers lie outside the heap. */
-async function memory(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  for (let round = 0; round < 3; round++) {
-    collect();
-    await setImmediate();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
-
 test("a hello is read when it is whole, however it comes, and says which host and protocols are wanted", async () => {
   const hello = await helloFor("Status.Example.com", ["h2", "http/1.1"]);
   for (let length = 0; length < hello.length; length++) assert.equal(parseHello(hello.subarray(0, length)), undefined);
@@ -120,12 +106,12 @@ test(`${many} spoilt hellos end no process, leave no memory behind, and keep nob
   const pick = chance(20261124);
   let started = 0;
   for (let sent = 0; sent < many; sent += 100) {
-    if (sent === Math.floor(many / 400) * 100) started = await memory();
+    if (sent === Math.floor(many / 400) * 100) started = await heldMemory();
     await Promise.all(
       Array.from({ length: 100 }, () => say(server, spoil(hellos[pick(hellos.length)] as Buffer, pick))),
     );
   }
-  const grown = (await memory()) - started;
+  const grown = (await heldMemory()) - started;
   assert.ok(grown < 5_000_000, `${grown} bytes more`);
   const visitor = connectSecurely({
     port: (server.address() as AddressInfo).port,

@@ -92,10 +92,10 @@ export function createEdge(input: {
     if (refusal) return refuse(response, refusal);
     const cut = url.indexOf("?");
     const path = cut < 0 ? url : url.slice(0, cut);
-    if (path === "/healthz") return input.health(request, response);
-    giveWay();
     // An offer that needn't be taken (RFC 9110, 7.8). Whoever stands between may think that it was, so nothing comes after it.
     if (seen.upgrade !== "") response.shouldKeepAlive = false;
+    if (path === "/healthz") return input.health(request, response);
+    giveWay();
     if (isTls && nameAskedFor(request.socket as TLSSocket) !== host)
       return refuse(response, { status: 421, words: "This connection was made for another host name." });
     if (challenges && reads && path.startsWith(challengePath)) {

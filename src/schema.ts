@@ -132,8 +132,8 @@ export const acmeOrders = sqliteTable(
     asked: integer("asked").notNull(),
     /** The certificate that it replaces, by its renewal id (RFC 9773, 5). */
     replaces: text("replaces"),
-    /** The id of the certificate that the name had when it began. */
-    insteadOf: text("instead_of"),
+    /** The row number of the newest certificate of all when it began: one that came later may make it needless. */
+    begunAfter: integer("begun_after"),
     challenge: text("challenge", { enum: challengeTypes }),
     token: text("token"),
     /** What the authority reads at the token (RFC 8555, 8.1). */

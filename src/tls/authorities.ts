@@ -61,9 +61,12 @@ export function createAuthorities(input: {
     const at = mayRegisterAt(account, now);
     if (at > now) throw new AuthorityProblem({ type: "limit", detail: "" }, 0, String(Math.ceil((at - now) / 1000)));
     noteRegistering(db, { directory, account, now });
-    const made = await authority.register({ contact }).catch((error: unknown) => {
+    const made = await authority.register({ contact }).catch(async (error: unknown) => {
       // An account of this key may have been closed, and be known to it alone: the next attempt has another key.
-      if (error instanceof AuthorityProblem && isAboutAccount(error)) replaceAccount(db, { directory, keys });
+      // With an external account it means that one, which can't be had twice.
+      const isClosed = error instanceof AuthorityProblem && isAboutAccount(error) && !binding;
+      const known = isClosed && (await accountFor(db, { directory, keys, now }));
+      if (known && known.url === undefined && known.privateKey === privateKey) replaceAccount(db, { directory, keys });
       throw error;
     });
     noteRegistered(db, { directory, url: made, contact, keys });

@@ -17,7 +17,10 @@ import { certificates, hosts } from "../schema.ts";
 import { posture } from "./posture.ts";
 import { latestRenewal } from "./renewal.ts";
 
-export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain">;
+export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain"> & {
+  /** Its row's number: the later it came, the higher. */
+  row: number;
+};
 
 /** What a browser would say of the certificate today. */
 export type CertificateState = "valid" | "expiring" | "expired";
@@ -26,6 +29,7 @@ const day = 86_400_000;
 const column = "certificates.private_key";
 
 const shown = {
+  row: sql<number>`rowid`,
   id: certificates.id,
   names: certificates.names,
   issuer: certificates.issuer,
@@ -137,7 +141,8 @@ export function removeCertificate(db: Db | Tx, id: string): Certificate {
  */
 export function forgetUnused(db: Db, input: { now: number; isUnusable: (id: string) => boolean }): void {
   const { now } = input;
-  const list = listCertificates(db).filter(({ id }) => !input.isUnusable(id));
+  const all = listCertificates(db);
+  const list = all.filter(({ id }) => !input.isUnusable(id));
   const choose = chooserOf(list);
   const served = new Set(
     db
@@ -146,12 +151,13 @@ export function forgetUnused(db: Db, input: { now: number; isUnusable: (id: stri
       .all()
       .map(({ name }) => choose(name, now)?.id),
   );
-  const isUnused = ({ id, names: [name = ""], directory, notAfter }: Certificate) => {
+  const isUnused = ({ id, row, names: [name = ""], directory, notAfter, createdAt }: Certificate) => {
     if (directory === null || served.has(id)) return false;
+    if (input.isUnusable(id)) return createdAt < now - 7 * day;
     const next = choose(name, now);
-    return notAfter < now - 30 * day || (next !== undefined && next.id !== id && next.createdAt < now - 7 * day);
+    return notAfter < now - 30 * day || (next !== undefined && next.row > row && next.createdAt < now - 7 * day);
   };
-  const unused = list.filter(isUnused).map(({ id }) => id);
+  const unused = all.filter(isUnused).map(({ id }) => id);
   if (unused.length > 0) db.delete(certificates).where(inArray(certificates.id, unused)).run();
 }
 
@@ -318,12 +324,17 @@ function refuseUnusable(path: X509Certificate[], key: KeyObject): void {
     throw new UserError("invalid", "The certificate isn't one for servers (extendedKeyUsage). Ask for one that is.", {
       field,
     });
+  const said = whyRefused(path, key.export({ type: "pkcs8", format: "pem" }) as string);
+  if (said) throw new UserError("invalid", `OpenSSL doesn't take this chain (${said}). ${advice}`, { field });
+}
+
+/** @param key PEM @returns why no handshake can be made with it, in OpenSSL's words */
+export function whyRefused(path: X509Certificate[], key: string): string | undefined {
   try {
-    const cert = path.map((certificate) => certificate.toString()).join("");
-    createSecureContext({ ...posture, cert, key: key.export({ type: "pkcs8", format: "pem" }) as string });
+    createSecureContext({ ...posture, cert: path.map((certificate) => certificate.toString()).join(""), key });
+    return undefined;
   } catch (error) {
-    const said = (error as { reason?: string; message: string }).reason ?? (error as Error).message;
-    throw new UserError("invalid", `OpenSSL doesn't take this chain (${said}). ${advice}`, { field });
+    return (error as { reason?: string }).reason ?? (error as Error).message;
   }
 }
 

@@ -30,18 +30,15 @@ export function nextOrderAt(db: Db, { name, best, wish, now }: Question): number
 export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
   const certificate = best(order.name, now);
   if (order.purpose === "test" || !certificate || now >= renewalOf(certificate)) return false;
-  return certificate.id !== order.insteadOf;
+  return certificate.row > (order.begunAfter ?? 0);
 }
 
-type Source = { directory: string; replaces?: string; insteadOf: string | undefined };
-
-export function sourceFor(db: Db, { name, best, wish, now }: Question): Source {
+export function sourceFor(db: Db, { name, best, wish, now }: Question): { directory: string; replaces?: string } {
   const directory = chooseDirectory(db, { name, wish, now });
   const certificate = best(name, now);
-  const source = { directory, insteadOf: certificate?.id };
   return certificate?.directory === directory && certificate.renewalId
-    ? { ...source, replaces: certificate.renewalId }
-    : source;
+    ? { directory, replaces: certificate.renewalId }
+    : { directory };
 }
 
 /**

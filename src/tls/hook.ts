@@ -1,6 +1,6 @@
 /**
- * The operator's program that puts a TXT record into the DNS and takes it out again. It has three minutes, and whatever it has
- * started ends with it: one that hangs must not keep a name from being renewed.
+ * The operator's program that puts a TXT record into the DNS and takes it out again. It has three minutes; then it is ended with
+ * whatever it has started: one that hangs must not keep a name from being renewed.
  */
 import { spawn } from "node:child_process";
 
@@ -22,24 +22,26 @@ export function createDnsHook(program: string, patienceMs = hookMs): DnsHook {
       const fail = (words: string) => reject(new Error(`${program} ${deed} ended with an error: ${words}`));
       const end = (words: string) => {
         clearTimeout(late);
-        child.stderr.destroy(); // What it left running may hold it open.
+        child.stderr?.destroy(); // What it left running may hold it open.
         words === "" ? resolve() : fail(words);
       };
       const late = setTimeout(() => {
         endGroup(child.pid);
         end(`it didn't return within ${patienceMs / 1_000} seconds.`);
       }, patienceMs);
-      child.stderr.setEncoding("utf8");
-      child.stderr.on("data", (words: string) => {
+      child.on("error", (error) => end(error.message));
+      if (!child.stderr) return; // There was no descriptor left for it; that is said as an error.
+      const { stderr } = child;
+      stderr.setEncoding("utf8");
+      stderr.on("data", (words: string) => {
         said = (said + words).slice(-longestWords);
       });
-      child.on("error", (error) => end(error.message));
       child.on("exit", (code, signal) => {
         if (code === 0) return end("");
         const tell = () => end(said.trim().split("\n").at(-1) || `it ended with ${signal ?? `code ${code}`}.`);
         // What it wrote last may still be on its way.
         const soon = setTimeout(tell, drainMs);
-        child.stderr.once("close", () => {
+        stderr.once("close", () => {
           clearTimeout(soon);
           tell();
         });

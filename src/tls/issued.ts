@@ -8,7 +8,7 @@ import { eq } from "drizzle-orm";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { certificates } from "../schema.ts";
-import { insertCertificate, isIssuedBy, namesOf, splitChain } from "./certificates.ts";
+import { insertCertificate, isIssuedBy, namesOf, splitChain, whyRefused } from "./certificates.ts";
 import { askAgainAfter, isMeant, renewalTime, type Window } from "./renewal.ts";
 
 export type Issued = { chain: X509Certificate[]; name: string; renewalId: string | undefined };
@@ -39,6 +39,8 @@ export async function readIssued(input: {
   const [from, to] = [own.validFromDate.getTime(), own.validToDate.getTime()];
   if (now >= to) throw new Error(`It expired on ${new Date(to).toISOString()}.`);
   if (now < from - clockSlackMs) throw new Error(`It is valid only from ${new Date(from).toISOString()} on.`);
+  const refused = whyRefused(chain, input.privateKey);
+  if (refused) throw new Error(`OpenSSL doesn't take it (${refused}).`);
   const last = chain.at(-1) as X509Certificate;
   if (chain.length > 1 && isIssuedBy(last, last)) chain.pop(); // The root isn't sent (RFC 8446, 4.4.2).
   return { chain, name, renewalId: await renewalIdOf(own) };

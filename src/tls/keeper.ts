@@ -157,13 +157,7 @@ export function createKeeper(input: {
     }
   };
 
-  const begin = async (wanted: {
-    name: string;
-    purpose: Purpose;
-    directory: string;
-    replaces?: string;
-    insteadOf?: string | undefined;
-  }) => {
+  const begin = async (wanted: { name: string; purpose: Purpose; directory: string; replaces?: string }) => {
     const privateKey = await makeKey(wishes().keyKind);
     const { name, purpose, directory } = wanted;
     // A person asked at the same moment as the timetable.

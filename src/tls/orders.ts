@@ -8,7 +8,7 @@ import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
-import { acmeOrders, type ChallengeType } from "../schema.ts";
+import { acmeOrders, type ChallengeType, certificates } from "../schema.ts";
 import type { Problem } from "./authority.ts";
 import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
@@ -28,8 +28,6 @@ export function beginOrder(
     purpose: Purpose;
     directory: string;
     replaces?: string;
-    /** The id of the certificate that the name has now. */
-    insteadOf?: string | undefined;
     privateKey: string;
     keys: Keys;
     now: number;
@@ -37,6 +35,7 @@ export function beginOrder(
 ): Order {
   const id = newId();
   const { name, purpose, directory, now } = input;
+  const newest = db.select({ row: sql<number | null>`max(rowid)` }).from(certificates).get();
   const row = {
     id,
     name,
@@ -47,7 +46,7 @@ export function beginOrder(
     privateKey: seal(input.keys, { column, row: id }, input.privateKey),
     asked: 0,
     replaces: input.replaces ?? null,
-    insteadOf: input.insteadOf ?? null,
+    begunAfter: newest?.row ?? 0,
     stumbles: 0,
     goOnAt: now,
     createdAt: now,
@@ -99,15 +98,20 @@ export function goesOnAt(order: Order, now: number): number {
 
 /** The clock was set back: what waits goes on after the time that it was to wait, not when the clock comes there again. */
 export function bringForward(db: Db, input: { now: number; byMs: number }): void {
-  db.update(acmeOrders)
-    .set({ goOnAt: sql`${acmeOrders.goOnAt} - ${input.byMs}` })
-    .where(gt(acmeOrders.goOnAt, input.now))
-    .run();
+  for (const [name, column] of [
+    ["goOnAt", acmeOrders.goOnAt],
+    ["leaveUntil", acmeOrders.leaveUntil],
+  ] as const)
+    db.update(acmeOrders)
+      .set({ [name]: sql`${column} - ${input.byMs}` })
+      .where(gt(column, input.now))
+      .run();
 }
 
-/** Before it is taken, because it may turn out to be none that can be served, and counts all the same. */
+/** Before it is taken, because it may turn out to be none that can be served, or its order be dropped: it counts all the same. */
 export function noteIssued(db: Db, order: Order, input: { now: number }): void {
-  if (order.issuedAt === null) change(db, order, { issuedAt: input.now });
+  const unnoted = and(eq(acmeOrders.id, order.id), isNull(acmeOrders.issuedAt));
+  db.update(acmeOrders).set({ issuedAt: input.now }).where(unnoted).run();
 }
 
 /** Before the authority is asked to open it, because a crash may hide what it answered. */

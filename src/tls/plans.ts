@@ -116,7 +116,7 @@ export function troubleOf(order: Order): string {
     case "stuck":
       return `${who} doesn't come to an end with the order.`;
     case "limit":
-      return `${who} isn't asked for another certificate of ${order.name} now: so many were ordered lately that its limits could be passed.`;
+      return `${who} isn't asked for another certificate of ${order.name} now: so many were ordered lately that its limits could be passed, or it asked to be left alone.`;
     case "unwanted":
       return "It was given up: the host was removed, or another authority was chosen.";
     case "overtaken":

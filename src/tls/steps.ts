@@ -66,6 +66,9 @@ export function createSteps(input: {
   const showing = createShowing(input);
   const judge = createVerdicts({ ...input, showing });
 
+  /** Its host may be removed, or another certificate come, whenever somebody is waited for. */
+  const isOpen = (order: Order) => findOrder(db, order.id).state === "open";
+
   const takeStep = async (order: Order): Promise<void> => {
     const opened = await authorities.open(order.directory);
     const { authority } = opened;
@@ -75,7 +78,9 @@ export function createSteps(input: {
       case "pending":
         return answerChallenge(order, authority, view);
       case "ready":
+        if (!isOpen(order)) return;
         await authority.finalize(view, { name: order.name, privateKey: keyOf(order, keys) });
+        noteIssued(db, order, { now: clock.now() });
         return pollLater(order, undefined);
       case "processing":
         return pollLater(order, view.retryAfter);
@@ -89,6 +94,7 @@ export function createSteps(input: {
   const ask = async (order: Order, opened: OpenAuthority): Promise<void> => {
     const { authority, description } = opened;
     await refuseHopeless(order, description);
+    if (!isOpen(order)) return;
     const now = clock.now();
     const free = mayAskAt(db, { ...order, now });
     if (free > now) return waitUntil(db, order, free, { type: "limit", detail: "" });
@@ -161,8 +167,6 @@ export function createSteps(input: {
     }
     pollLater(order, undefined);
   };
-
-  const isOpen = (order: Order) => findOrder(db, order.id).state === "open";
 
   const takeCertificate = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
     if (view.certificate === undefined) return pollLater(order, view.retryAfter);

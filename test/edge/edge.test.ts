@@ -171,9 +171,11 @@ for (const door of doorNames) {
 
   test(`over ${door}, who offers to speak HTTP/2, as Java does, gets the page and the end of the connection`, async () => {
     const offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n";
-    const answer = await speak(door, `GET / HTTP/1.1\r\n${good}${offer}\r\nGET / HTTP/1.1\r\n${good}\r\n`);
-    assert.deepEqual(statusesOf(answer), [200]);
-    assert.match(answer, /^connection: close\r$/im);
+    for (const path of ["/", "/healthz"]) {
+      const answer = await speak(door, `GET ${path} HTTP/1.1\r\n${good}${offer}\r\nGET / HTTP/1.1\r\n${good}\r\n`);
+      assert.deepEqual(statusesOf(answer), [200], path);
+      assert.match(answer, /^connection: close\r$/im, path);
+    }
   });
 
   test(`over ${door}, what isn't a request is refused after what was asked before it is answered`, async () => {

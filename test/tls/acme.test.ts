@@ -145,7 +145,7 @@ test("an order that an authority never comes to an end with is given up after a 
 test("a certificate that isn't the one that was ordered is not served", { skip }, async (t) => {
   const pebble = await startPebble(t);
   const proxy = await startFaultProxy(t, pebble);
-  const stranger = await createAuthority();
+  const [stranger, weak] = [await createAuthority(), await createAuthority(Date.now(), "weak")];
   type Wrong = { words: RegExp; make: (request: Buffer) => Promise<string> };
   const wrong: Wrong[] = [
     { words: /another key/, make: async () => (await stranger.issue([host], {})).certificate },
@@ -166,6 +166,10 @@ test("a certificate that isn't the one that was ordered is not served", { skip }
       make: async (request) => (await stranger.issue([host], { request })).certificate + (await createAuthority()).root,
     },
     { words: /./, make: async () => "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" },
+    {
+      words: /^OpenSSL doesn't take it \(.*too small\)/,
+      make: async (request) => (await weak.issue([host], { request })).certificate + weak.intermediate,
+    },
     { words: /no certificate chain/, make: async () => "no certificate at all" },
   ];
   const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addHost, removeHost } from "../../src/pages/pages.ts";
 import { accountFor } from "../../src/tls/accounts.ts";
+import { forgetUnused, listCertificates, removeCertificate } from "../../src/tls/certificates.ts";
 import { forgetOldOrders, listOrdersOf } from "../../src/tls/orders.ts";
 import { always, by, day, host, hour, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
 
@@ -171,4 +172,77 @@ test("a test of a host that has no address ends at once, and one of a removed ho
   removeHost(house.db, { pageId: page.id, host, now: now(), by });
   await live(2_000, 1_000);
   assert.deepEqual([orders("test")[0]?.state, orders("test")[0]?.problem], ["dropped", "unwanted"]);
+});
+
+test("an order isn't overtaken by a certificate that was there before it", async () => {
+  const { world, house, live, bring, now, keeper, orders, served } = makeWorld();
+  await bring(now() - 10 * day, now() + 200 * day);
+  const newer = await bring(now() - day, now() + 90 * day);
+  world.refuse = always("openOrder", () => problem("serverInternal", 500));
+  await keeper.orderNow({ host, purpose: "serve" });
+  await live(10_000, 5_000);
+  removeCertificate(house.db, newer);
+  await live(10_000, 5_000);
+  assert.equal(orders()[0]?.state, "open");
+  world.refuse = () => undefined;
+  await live(10 * minute, minute);
+  assert.equal(served()?.directory, one.directory);
+});
+
+test("a certificate isn't deleted because an older wildcard serves its host for a while", async () => {
+  const { house, world, wishes, live, served, now, keeper } = makeWorld({
+    dnsHook: async () => {},
+    wildcards: ["example.com"],
+  });
+  world.lifeMs = 90 * day;
+  await live(9 * day);
+  wishes.wildcards = [];
+  world.lifeMs = 45 * day;
+  await keeper.orderNow({ host, purpose: "serve" });
+  await live(day);
+  assert.deepEqual(served()?.names, [host]);
+  const own = served()?.id;
+  world.refuse = always("openOrder", () => problem("serverInternal", 500));
+  await live(33 * day, 6 * hour);
+  assert.deepEqual(served()?.names, ["*.example.com"]);
+  forgetUnused(house.db, { now: now(), isUnusable: () => false });
+  assert.ok(listCertificates(house.db).some(({ id }) => id === own));
+});
+
+test("a certificate counts also when its order is dropped before it is taken", async () => {
+  const { house, page, world, live, now, keeper, orders } = makeWorld();
+  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+  world.tells = (view) => {
+    if (view.status !== "valid") return view;
+    removeHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.wake();
+    addHost(house.db, { pageId: page.id, host, now: now(), by });
+    return view;
+  };
+  await live(10 * minute, 10_000);
+  assert.ok(orders().length <= 5, `${orders().length} certificates of one name in ten minutes`);
+});
+
+test("an external account that is refused keeps its key", async () => {
+  const binding = { kid: "once", key: "a2V5" };
+  const { world, live, served, asked } = makeWorld({ authorities: [{ ...one, binding }] });
+  const keys = new Set<string>();
+  world.refuse = ({ deed }, key) => {
+    keys.add(key);
+    if (deed === "register" && asked.filter((known) => known.deed === "register").length < 3)
+      throw problem("unauthorized", 403);
+  };
+  await live(day, minute);
+  assert.ok(served());
+  assert.equal(keys.size, 1);
+});
+
+test("what an authority asked for isn't kept for longer because the clock was set back", async () => {
+  const { world, live, now, setClock, opened } = makeWorld();
+  setClock(now() + 20 * hour);
+  world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400, "3600"));
+  await live(minute, 10_000);
+  setClock(now() - 20 * hour);
+  await live(2 * hour, minute);
+  assert.equal(opened().length, 2);
 });

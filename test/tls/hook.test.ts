@@ -1,5 +1,6 @@
 /** The operator's program that changes the DNS: what it says is told, and one that hangs is ended with all that it started. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,4 +50,20 @@ test("a program that hangs and hears no signal is ended, and what it started wit
   await assert.rejects(createDnsHook(program, 500)("present", "r", "v"), /didn't return within 0\.5 seconds\.$/);
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.equal(isAlive(Number(readFileSync(file("child"), "utf8"))), false);
+});
+
+test("a program that can't be started for want of descriptors is told of, and ends nothing", {
+  skip: process.platform === "win32" ? "Descriptors are counted otherwise there." : false,
+}, () => {
+  const hook = join(import.meta.dirname, "../../src/tls/hook.ts");
+  const script = `
+    import { openSync } from "node:fs";
+    import { createDnsHook } from ${JSON.stringify(hook)};
+    const held = [];
+    try { for (;;) held.push(openSync("/dev/null")); } catch {}
+    await createDnsHook("/bin/true")("present", "r", "v").catch((error) => console.log(error.message));
+    setTimeout(() => console.log("alive"), 50);`;
+  const given = ["-c", 'ulimit -n 256; exec "$0" --input-type=module -e "$1"', process.execPath, script];
+  const { stdout, stderr } = spawnSync("/bin/sh", given, { encoding: "utf8" });
+  assert.match(stdout, /present ended with an error: .*EMFILE\nalive\n$/, stderr);
 });

@@ -108,8 +108,8 @@ export function pageApi(deps: Deps): Route[] {
    */
   const obstaclesOf = async (host: Host): Promise<string[] | null> => {
     if (config.text("acme.dns_hook") !== "") return null;
-    const { notWanted } = await planOf(host);
-    return notWanted && notWanted !== "no contact" ? null : keeper.findObstacles(host.name);
+    const { notWanted, runs } = await planOf(host);
+    return !runs || (notWanted && notWanted !== "no contact") ? null : keeper.findObstacles(host.name);
   };
   const listOrders = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
@@ -127,7 +127,7 @@ export function pageApi(deps: Deps): Route[] {
     if (purpose !== "serve" && purpose !== "test")
       throw new UserError("invalid", "Give the purpose serve or test.", { field: "purpose" });
     const plan = await planOf(host);
-    if (plan.notWanted === "not running")
+    if (!plan.runs)
       throw new UserError(
         "conflict",
         "No server runs here, so nothing was ordered. Start candor serve, then ask again.",

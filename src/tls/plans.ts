@@ -20,6 +20,8 @@ export type Plan = {
   notWanted?: Reason;
   /** Whether this server is set to speak https; where it isn't, a proxy may hold the certificate. */
   listens: boolean;
+  /** Whether a server runs here. */
+  runs: boolean;
 };
 
 /** A host that no certificate is ordered for has one of these reasons. */
@@ -35,21 +37,21 @@ export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishe
   const last = open ?? failuresInARow(db, { name, purpose: "serve" })[0];
   const order = last && isOvertaken(last, best, now) ? undefined : last;
   const notWanted = whyNot(db, host, wish);
-  const { listens } = wish;
-  if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted, listens };
+  const { listens, runs } = wish;
+  if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted, listens, runs };
   const nextAt = open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now });
-  return { name, certificate, order, nextAt, listens };
+  return { name, certificate, order, nextAt, listens, runs };
 }
 
 /** What this server does comes first: where it holds no certificates, there is nothing to say of names and authorities. */
 function whyNot(db: Db, host: string, wish: Wishes): Reason | undefined {
   if (!isSecureHost(db, host)) return "no https";
-  if (!wish.runs) return "not running";
   if (!wish.listens) return "no listener";
   if (isAddress(host)) return "an address";
   if (wish.isPublic && !isPublicName(host)) return "not public";
   if (isWildcard(certificateName(host, wish.wildcards)) && !wish.dnsHook) return "no hook";
-  return wish.contact === "" ? "no contact" : undefined;
+  if (wish.contact === "") return "no contact";
+  return wish.runs ? undefined : "not running";
 }
 
 export type Standing = {

@@ -336,3 +336,11 @@ test("what can't be noted is tried again after a minute, not at every look", asy
   await live(2 * minute, 1_000);
   assert.equal(listCertificates(house.db).length, 1);
 });
+
+test("without a server a person is told what will keep it from ordering, and only else that none runs", async () => {
+  const words = async (wanted: Parameters<typeof makeWorld>[0]) =>
+    (await makeWorld({ ...wanted, runs: false }).standing()).words;
+  assert.match(await words({ contact: "" }), /nobody has agreed to the authority's terms/);
+  assert.match(await words({ listens: false }), /doesn't listen for https/);
+  assert.match(await words({}), /No server runs here now/);
+});

@@ -114,6 +114,11 @@ export function noteIssued(db: Db, order: Order, input: { now: number }): void {
   db.update(acmeOrders).set({ issuedAt: input.now }).where(unnoted).run();
 }
 
+/** The authority has ended the order without one after all. */
+export function noteNotIssued(db: Db, order: Order): void {
+  db.update(acmeOrders).set({ issuedAt: null }).where(eq(acmeOrders.id, order.id)).run();
+}
+
 /** Before the authority is asked to open it, because a crash may hide what it answered. */
 export function noteAsked(db: Db, order: Order): void {
   change(db, order, { asked: order.asked + 1 });

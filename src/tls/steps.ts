@@ -31,6 +31,7 @@ import {
   noteAsked,
   noteChallenge,
   noteIssued,
+  noteNotIssued,
   noteOpened,
   type Order,
   waitUntil,
@@ -87,6 +88,7 @@ export function createSteps(input: {
       case "valid":
         return takeCertificate(order, authority, view);
       case "invalid":
+        noteNotIssued(db, order);
         throw new OrderRefused(view.error ?? (await problemBelow(authority, view)));
     }
   };

@@ -246,3 +246,14 @@ test("what an authority asked for isn't kept for longer because the clock was se
   await live(2 * hour, minute);
   assert.equal(opened().length, 2);
 });
+
+test("what an authority couldn't issue after all counts against no limit, however often it tried", async () => {
+  const { world, live, opened, served } = makeWorld();
+  world.tells = (view) =>
+    view.status === "valid" ? { ...view, status: "invalid", error: { type: "serverInternal", detail: "No." } } : view;
+  await live(day, 10 * minute);
+  assert.ok(opened().length > 6);
+  world.tells = (view) => view;
+  await live(3 * hour, 10 * minute);
+  assert.ok(served());
+});

@@ -46,8 +46,10 @@ function endOldSessions(deps: Deps): void {
 }
 
 function forgetOldCertificates(deps: Deps): void {
-  forgetOldOrders(deps.db, { now: deps.clock.now() });
-  forgetUnused(deps.db, { now: deps.clock.now(), isUnusable: deps.certificates.isUnusable });
+  const { db, clock, certificates } = deps;
+  forgetOldOrders(db, { now: clock.now() });
+  certificates.reload();
+  forgetUnused(db, { now: clock.now(), isUnusable: certificates.isUnusable });
 }
 
 function pruneOldLetters(deps: Deps): void {

@@ -100,13 +100,13 @@ export function createAuthorities(input: {
     },
     forget: (directory, { account }) => {
       if (account) forgetRegistration(db, directory);
-      opened.clear();
+      opened.delete(directory);
     },
     replaceAccount: (directory, closed) => {
       if (replaced.has(closed)) return;
       replaced.add(closed);
       replaceAccount(db, { directory, keys });
-      opened.clear();
+      opened.delete(directory);
     },
   };
 }

@@ -6,14 +6,14 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext, getCACertificates } from "node:tls";
-import { desc, eq, inArray, sql } from "drizzle-orm";
+import { desc, eq, gt, inArray, sql } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { wildcardOver } from "../host-names.ts";
 import { newId } from "../ids.ts";
-import { certificates, hosts } from "../schema.ts";
+import { acmeOrders, certificates, hosts } from "../schema.ts";
 import { posture } from "./posture.ts";
 import { latestRenewal } from "./renewal.ts";
 
@@ -123,6 +123,11 @@ export function listCertificates(db: Db | Tx): Certificate[] {
   return db.select(shown).from(certificates).orderBy(desc(sql`rowid`)).all();
 }
 
+/** The number of the one that came last, 0 where there is none. */
+export function newestRow(db: Db | Tx): number {
+  return db.select({ row: sql<number | null>`max(rowid)` }).from(certificates).get()?.row ?? 0;
+}
+
 export function findCertificate(db: Db | Tx, id: string): Certificate {
   const row = db.select(shown).from(certificates).where(eq(certificates.id, id)).get();
   if (!row) throw new UserError("not_found", `There is no certificate ${id}. candor cert list shows them.`);
@@ -131,7 +136,7 @@ export function findCertificate(db: Db | Tx, id: string): Certificate {
 
 export function removeCertificate(db: Db | Tx, id: string): Certificate {
   const found = findCertificate(db, id);
-  db.delete(certificates).where(eq(certificates.id, id)).run();
+  deleteCertificates(db, [id]);
   return found;
 }
 
@@ -142,8 +147,7 @@ export function removeCertificate(db: Db | Tx, id: string): Certificate {
 export function forgetUnused(db: Db, input: { now: number; isUnusable: (id: string) => boolean }): void {
   const { now } = input;
   const all = listCertificates(db);
-  const list = all.filter(({ id }) => !input.isUnusable(id));
-  const choose = chooserOf(list);
+  const choose = chooserOf(all.filter(({ id }) => !input.isUnusable(id)));
   const served = new Set(
     db
       .select({ name: hosts.name })
@@ -151,14 +155,20 @@ export function forgetUnused(db: Db, input: { now: number; isUnusable: (id: stri
       .all()
       .map(({ name }) => choose(name, now)?.id),
   );
-  const isUnused = ({ id, row, names: [name = ""], directory, notAfter, createdAt }: Certificate) => {
+  const isUnused = ({ id, row, names: [name = ""], directory, notAfter }: Certificate) => {
     if (directory === null || served.has(id)) return false;
-    if (input.isUnusable(id)) return createdAt < now - 7 * day;
     const next = choose(name, now);
     return notAfter < now - 30 * day || (next !== undefined && next.row > row && next.createdAt < now - 7 * day);
   };
   const unused = all.filter(isUnused).map(({ id }) => id);
-  if (unused.length > 0) db.delete(certificates).where(inArray(certificates.id, unused)).run();
+  if (unused.length > 0) db.transaction((tx) => deleteCertificates(tx, unused), { behavior: "immediate" });
+}
+
+/** The numbers of rows at the end are given again: an order that is open must still see what came after it was begun. */
+function deleteCertificates(tx: Db | Tx, ids: string[]): void {
+  tx.delete(certificates).where(inArray(certificates.id, ids)).run();
+  const newest = newestRow(tx);
+  tx.update(acmeOrders).set({ begunAfter: newest }).where(gt(acmeOrders.begunAfter, newest)).run();
 }
 
 /** What a handshake needs, in clear. Never leaves the process. */

@@ -8,8 +8,9 @@ import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
-import { acmeOrders, type ChallengeType, certificates } from "../schema.ts";
+import { acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
+import { newestRow } from "./certificates.ts";
 import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
@@ -35,7 +36,6 @@ export function beginOrder(
 ): Order {
   const id = newId();
   const { name, purpose, directory, now } = input;
-  const newest = db.select({ row: sql<number | null>`max(rowid)` }).from(certificates).get();
   const row = {
     id,
     name,
@@ -46,7 +46,7 @@ export function beginOrder(
     privateKey: seal(input.keys, { column, row: id }, input.privateKey),
     asked: 0,
     replaces: input.replaces ?? null,
-    begunAfter: newest?.row ?? 0,
+    begunAfter: newestRow(db),
     stumbles: 0,
     goOnAt: now,
     createdAt: now,

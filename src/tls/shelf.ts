@@ -19,9 +19,9 @@ export type CertificateShelf = {
   isValid(name: string, now: number): boolean;
   /** When the name was first served over https here. */
   servedSince(name: string): number | undefined;
-  /** Call after a certificate or a host came or went. */
+  /** Call after a certificate or a host came or went, and now and then: what couldn't be read may be readable now. */
   reload(): void;
-  /** Whether OpenSSL refused it when it was last read: such a one takes no other's place. */
+  /** Whether it couldn't be read, or OpenSSL refused it, at the last look: such a one takes no other's place. */
   isUnusable(id: string): boolean;
   /** From now on https is listened on. */
   beginServing(): void;
@@ -46,7 +46,7 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
         usable.push(certificate);
       } catch (error) {
         refused.add(id);
-        log.error("certificate.unusable", { certificateId: id, error });
+        if (!unusable.has(id)) log.error("certificate.unusable", { certificateId: id, error });
       }
     }
     contexts = ready;

@@ -107,18 +107,19 @@ export function createSteps(input: {
       profile: description.profiles.includes(profile) ? profile : undefined,
       replaces: order.replaces ?? undefined,
     };
-    try {
-      const view = await authority.openOrder(wish);
-      noteOpened(db, order, { url: view.url, now: clock.now() });
-    } catch (error) {
-      if (!(error instanceof AuthorityProblem)) throw error;
-      // It was replaced already, isn't known any more, was another account's: that keeps nobody from having a new one.
-      if (order.replaces !== null && error.status >= 400 && error.status < 500 && error.status !== 429)
-        return askAnew(db, order, { replaces: null, now });
-      if (!isAboutAccount(error) || (await authority.isAccountOpen())) throw error;
-      authorities.replaceAccount(order.directory, opened);
-      throw new AuthorityProblem({ type: "accountClosed", detail: error.message }, error.status, error.retryAfter);
-    }
+    const view = await authority.openOrder(wish).catch((error: unknown) => judgeRefusal(order, opened, error));
+    if (view) noteOpened(db, order, { url: view.url, now: clock.now() });
+  };
+
+  /** No order was opened. @throws unless it can be asked anew at once */
+  const judgeRefusal = async (order: Order, opened: OpenAuthority, error: unknown): Promise<undefined> => {
+    if (!(error instanceof AuthorityProblem)) throw error;
+    // It was replaced already, isn't known any more, was another account's: that keeps nobody from having a new one.
+    if (order.replaces !== null && error.status >= 400 && error.status < 500 && error.status !== 429)
+      return void askAnew(db, order, { replaces: null, now: clock.now() });
+    if (!isAboutAccount(error) || (await opened.authority.isAccountOpen())) throw error;
+    authorities.replaceAccount(order.directory, opened);
+    throw new AuthorityProblem({ type: "accountClosed", detail: error.message }, error.status, error.retryAfter);
   };
 
   /** What the authority would find out as well, at the cost of one of the few failures that it allows. */

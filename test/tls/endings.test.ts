@@ -189,6 +189,19 @@ test("an order isn't overtaken by a certificate that was there before it", async
   assert.equal(served()?.directory, one.directory);
 });
 
+test("an order is overtaken also by a certificate that came after the newest was removed", async () => {
+  const { world, house, live, bring, now, keeper, orders, served } = makeWorld();
+  const expired = await bring(now() - 90 * day, now() - day);
+  world.refuse = always("openOrder", () => problem("serverInternal", 500));
+  await keeper.orderNow({ host, purpose: "serve" });
+  await live(10_000, 5_000);
+  removeCertificate(house.db, expired);
+  const own = await bring(now() - day, now() + 300 * day);
+  world.refuse = () => undefined;
+  await live(3 * hour, minute);
+  assert.deepEqual([orders()[0]?.state, orders()[0]?.problem, served()?.id], ["dropped", "overtaken", own]);
+});
+
 test("a certificate isn't deleted because an older wildcard serves its host for a while", async () => {
   const { house, world, wishes, live, served, now, keeper } = makeWorld({
     dnsHook: async () => {},

@@ -310,6 +310,17 @@ test("a certificate that OpenSSL refuses takes no other's place, and keeps nobod
   assert.equal(opened().length, 2);
 });
 
+test("a certificate that couldn't be read for a while isn't deleted", async () => {
+  const { house, live, now, served } = makeWorld();
+  await live(20 * day);
+  const { id } = served() ?? {};
+  forgetUnused(house.db, { now: now(), isUnusable: () => true });
+  assert.deepEqual(
+    listCertificates(house.db).map((known) => known.id),
+    [id],
+  );
+});
+
 test("a host goes over to a wildcard when its own certificate isn't renewed any more, and not before", async () => {
   const { wishes, live, now, served, house } = makeWorld({ dnsHook: async () => {} });
   await live(day);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { timetable } from "../../src/jobs.ts";
+import { certificates, hosts } from "../../src/schema.ts";
 import { insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
 import { beginOrder, completeOrder, listOrdersOf } from "../../src/tls/orders.ts";
 import { loadSuffixes } from "../../src/tls/suffixes.ts";
@@ -60,4 +61,25 @@ test("the timetable forgets certificates and orders that are of no more use, and
   assert.deepEqual(await kept(), [[served], 1]);
   house.pass(100 * day);
   assert.deepEqual(await kept(), [[served], 0], "it has expired long ago, but the clock may be wrong");
+});
+
+test("a certificate that couldn't be read is served again when it can be", async (t) => {
+  const house = await openTestHouse();
+  t.after(() => house.close());
+  const { db, keys, clock, certificates: shelf } = house.deps;
+  const { name = "" } = db.select().from(hosts).get() ?? {};
+  const now = clock.now();
+  const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
+  const pem = await issue({ privateKey, name, serial: 4097, from: now - day, to: now + 44 * day });
+  const id = insertCertificate(db, { path: [new X509Certificate(pem)], names: [name], privateKey, keys, now });
+  const [sealed] = db.select({ privateKey: certificates.privateKey }).from(certificates).all();
+  db.update(certificates)
+    .set({ privateKey: Buffer.from("unreadable") })
+    .run();
+  shelf.reload();
+  assert.deepEqual([shelf.find(name), shelf.isUnusable(id)], [undefined, true]);
+  db.update(certificates).set({ privateKey: sealed?.privateKey }).run();
+  for (const job of timetable) await job.run(house.deps);
+  assert.deepEqual([shelf.find(name) !== undefined, shelf.isUnusable(id)], [true, false]);
 });

@@ -9,7 +9,9 @@ import { printAs } from "./print.ts";
 export function addHealthCommand(program: Command): void {
   program
     .command("health")
-    .description("ask the running server whether it is well and can write; exit 1 when it isn't")
+    .description(
+      "ask the running server whether it is well, can write, and serves https where it is to; exit 1 when it isn't",
+    )
     .option("--url <url>", "where to ask; left out: /healthz at the address that the server listens on")
     .addHelpText(
       "after",
@@ -43,6 +45,8 @@ const troubles: Record<string, string> = {
   disk_full: "The disk that holds the data is full, so nothing can be written: make room.",
   read_only:
     "The server may not write to its data folder: check the folder's rights, and whether its disk is read-only.",
+  https_port_taken:
+    "Another program has the port for https, so the page is served over http alone. Find it with ss -ltnp as root and end it; the server takes the port by itself within ten seconds.",
 };
 
 function troubleIn(text: string): string | undefined {

@@ -1,4 +1,4 @@
-/** What `GET /healthz` answers: whether the database can be read and anything be written. */
+/** What `GET /healthz` answers: whether the database can be read, anything be written, and https be had. */
 import { accessSync, constants, statfsSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import type { Deps } from "./deps.ts";
@@ -15,7 +15,8 @@ export function createHealth(house: Deps & { data: string }, pauses: { worstMs()
     const before = known.trouble;
     try {
       const { queued, paused } = house.mailer.state();
-      known = { trouble: diskTrouble(house.data), mail: { queued, paused: paused !== undefined }, until };
+      const trouble = diskTrouble(house.data) ?? (house.certificates.isWaiting() ? "https_port_taken" : undefined);
+      known = { trouble, mail: { queued, paused: paused !== undefined }, until };
     } catch (error) {
       if (before !== "database") house.log.error("health.failed", { error });
       known = { trouble: "database", mail: {}, until };
@@ -36,7 +37,7 @@ export function createHealth(house: Deps & { data: string }, pauses: { worstMs()
   };
 }
 
-type Trouble = "database" | "disk_full" | "read_only";
+type Trouble = "database" | "disk_full" | "read_only" | "https_port_taken";
 
 /** Bytes. Opening an incident takes a fifth of this; SQLite needs room for whole transactions, and the log for its lines. */
 const leastRoom = 256 * 1024;

@@ -16,6 +16,7 @@ const minute = 60 * second;
 const day = 24 * 60 * minute;
 export const timetable: Job[] = [
   { name: "press the new day", everyMs: second, run: (deps) => void deps.press.pressNewDay() },
+  { name: "say what holds of https", everyMs: minute, run: (deps) => deps.press.readHosts() },
   // While much is written, so often that there is never so much of it that a visitor notices: two milliseconds of work.
   { name: "move much of the log into the database", everyMs: 25, run: (deps) => deps.store.checkpoint(125) },
   { name: "move the log into the database", everyMs: 250, run: (deps) => deps.store.checkpoint() },

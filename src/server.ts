@@ -273,6 +273,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
         // The port's holder is often on its way out, as when a server is replaced: the page doesn't wait for it.
         if (!isInUse(error)) throw error;
         const tries = "Until then everything is served over http alone; it is tried again every 10 seconds.";
+        certificates.waitForPort();
         log.error("https.unavailable", { message: `${error.message} ${tries}` });
         retries = setInterval(async () => {
           try {

@@ -38,8 +38,10 @@ export type Press = {
   find(host: string, path: string): Pressed | undefined;
   /** What the table says of the host's name: where the page is to be found under it. Undefined for a stranger's. */
   originOf(host: string): string | undefined;
-  /** What is said of https to whoever asks for the host: raw header pairs, as they were when something was last pressed. */
+  /** What is said of https to whoever asks for the host: raw header pairs, as they were when the hosts were last read. */
   transportOf(host: string): string[];
+  /** Reads the hosts again, because what is said of https changes with time. Needs the database; nothing is pressed. */
+  readHosts(): void;
   /** The page that says that nothing is here. */
   missing(host: string): Pressed | undefined;
   /**
@@ -195,8 +197,9 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   };
 
   const readHosts = () => {
-    const known = listHosts(db).map(({ name, pageId, origin }) => ({ name, pageId, origin }));
-    hosts = new Map(known.map((host) => [host.name, { ...host, transport: transport(host.origin) }]));
+    hosts = new Map(
+      listHosts(db).map(({ name, pageId, origin }) => [name, { pageId, origin, transport: transport(origin) }]),
+    );
   };
 
   const press = (pageId: string, incidentId?: string): boolean => {
@@ -226,6 +229,7 @@ export function createPress(input: { db: Db; render: Render; clock: Clock; log: 
   return {
     originOf: (host) => hosts.get(host)?.origin,
     transportOf: (host) => hosts.get(host)?.transport ?? [],
+    readHosts,
     find: (host, path) => {
       const pageId = hosts.get(host)?.pageId;
       if (!pageId) return undefined;

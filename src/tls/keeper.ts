@@ -216,7 +216,7 @@ export function createKeeper(input: {
       await loadSuffixes();
       const best = chooserOf(usable());
       const wish = wishes();
-      return hosts.map((host) => planOf(db, { host, best, wish, now: clock.now() }));
+      return hosts.map((host) => planOf(db, { host, best, wish, isWaiting: shelf.isWaiting(), now: clock.now() }));
     },
     findObstacles: (host) => findObstacles({ host, lookup: wishes().lookup, challenges }),
   };

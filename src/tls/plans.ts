@@ -22,6 +22,8 @@ export type Plan = {
   listens: boolean;
   /** Whether a server runs here. */
   runs: boolean;
+  /** Whether another program has the port for https. */
+  isWaiting: boolean;
 };
 
 /** A host that no certificate is ordered for has one of these reasons. */
@@ -29,8 +31,11 @@ export type Reason =
   | ("not running" | "no https" | "no listener" | "no contact")
   | ("an address" | "not public" | "no hook");
 
-export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishes; now: number }): Plan {
-  const { host, best, wish, now } = input;
+export function planOf(
+  db: Db,
+  input: { host: string; best: Chooser; wish: Wishes; isWaiting: boolean; now: number },
+): Plan {
+  const { host, best, wish, isWaiting, now } = input;
   const name = certificateName(host, wish.wildcards);
   const certificate = best(host, now);
   const open = findOpenOrder(db, { name, purpose: "serve" });
@@ -38,9 +43,10 @@ export function planOf(db: Db, input: { host: string; best: Chooser; wish: Wishe
   const order = last && isOvertaken(last, best, now) ? undefined : last;
   const notWanted = whyNot(db, host, wish);
   const { listens, runs } = wish;
-  if (notWanted) return { name, certificate, order, nextAt: undefined, notWanted, listens, runs };
+  const plan = { name, certificate, order, listens, runs, isWaiting };
+  if (notWanted) return { ...plan, nextAt: undefined, notWanted };
   const nextAt = open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now });
-  return { name, certificate, order, nextAt, listens, runs };
+  return { ...plan, nextAt };
 }
 
 /** What this server does comes first: where it holds no certificates, there is nothing to say of names and authorities. */
@@ -66,6 +72,8 @@ export type Standing = {
 export function standingOf(plan: Plan, now: number): Standing {
   const { certificate, order, nextAt } = plan;
   const state = certificate ? stateOf(certificate, now) : "none";
+  // Every visitor meets it, so it comes before what is going on.
+  if (plan.isWaiting && plan.notWanted !== "no https") return { state, ...portTaken, nextAt };
   const trouble = order && order.problem !== null ? troubleOf(order) : "";
   if (plan.notWanted) {
     const [words, advice] = reasons[plan.notWanted];
@@ -75,6 +83,10 @@ export function standingOf(plan: Plan, now: number): Standing {
   return { state, words, advice: order?.problem ? adviceFor(order) : "", nextAt };
 }
 
+const portTaken = {
+  words: "Nothing is served over https, because another program has its port.",
+  advice: "Find it with ss -ltnp as root and end it. This server takes the port by itself within ten seconds.",
+};
 const bring = "Bring a certificate with candor cert import, or let a proxy in front of this server hold it.";
 const reasons: Record<Reason, [words: string, advice: string]> = {
   "not running": ["No server runs here now. What is due is done when one does.", ""],

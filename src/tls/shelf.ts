@@ -25,6 +25,9 @@ export type CertificateShelf = {
   isUnusable(id: string): boolean;
   /** From now on https is listened on. */
   beginServing(): void;
+  /** It can't be yet, because another program has the port. */
+  waitForPort(): void;
+  isWaiting(): boolean;
 };
 
 export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock; log: Log }): CertificateShelf {
@@ -34,6 +37,7 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
   let served = new Map<string, number | null>();
   let unusable = new Set<string>();
   let isServing = false;
+  let isWaiting = false;
 
   const reload = () => {
     const ready = new Map<string, SecureContext>();
@@ -88,7 +92,12 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
     reload,
     beginServing: () => {
       isServing = true;
+      isWaiting = false;
       reload();
     },
+    waitForPort: () => {
+      isWaiting = true;
+    },
+    isWaiting: () => isWaiting,
   };
 }

@@ -141,7 +141,7 @@ test("a second server on the same folder, and a port in use, are refused in one 
 });
 
 test("where the https port is taken the page is served over http, and https as soon as the port is free", {
-  timeout: 40_000,
+  timeout: 60_000,
 }, async (t) => {
   const place = await foundedPlace(t);
   const secure = await freePort();
@@ -151,6 +151,16 @@ test("where the https port is taken the page is served over http, and https as s
   const addresses = ["--http", `127.0.0.1:${place.port}`, "--https", `127.0.0.1:${secure}`];
   const server = await place.start(["serve", ...addresses]);
   assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200);
+  await place.run(["host", "add", "https://status.example.com"]);
+  const told = await place.run(["host", "list"]);
+  assert.match(
+    told.stdout,
+    /Nothing is served over https, because another program has its port\. Find it with ss -ltnp/,
+  );
+  const health = () => place.run(["health"]);
+  const ill = await health();
+  assert.equal(ill.code, 1);
+  assert.match(ill.stderr, /Another program has the port for https, .*\. Find it with ss -ltnp/);
   blocker.close();
   const answers = () =>
     new Promise<boolean>((resolve) => {
@@ -158,6 +168,8 @@ test("where the https port is taken the page is served over http, and https as s
       socket.on("error", () => resolve(false)).on("connect", () => socket.destroy());
     });
   while (!(await answers())) await new Promise((resolve) => setTimeout(resolve, 100));
+  while ((await health()).code !== 0) await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.doesNotMatch((await place.run(["host", "list"])).stdout, /another program/);
   const { code, stderr } = await server.stop();
   assert.equal(code, 0);
   const lines = stderr

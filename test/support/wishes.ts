@@ -27,4 +27,6 @@ export const emptyShelf: CertificateShelf = {
   isUnusable: () => false,
   reload: () => {},
   beginServing: () => {},
+  waitForPort: () => {},
+  isWaiting: () => false,
 };

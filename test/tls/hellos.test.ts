@@ -9,6 +9,7 @@ import { createTlsServer } from "../../src/tls/listener.ts";
 import { createAuthority } from "../support/authority.ts";
 import { helloFor } from "../support/hello.ts";
 import { heldMemory } from "../support/memory.ts";
+import { emptyShelf } from "../support/wishes.ts";
 
 const host = "status.example.com";
 const many = process.env.CI ? 10_000 : 2_000;
@@ -78,14 +79,7 @@ test(`${many} spoilt hellos end no process, leave no memory behind, and keep nob
   const authority = await createAuthority();
   const { certificate, key } = await authority.issue([host], {});
   const context = createSecureContext({ cert: certificate + authority.intermediate, key });
-  const shelf = {
-    find: (name: string) => (name === host ? context : undefined),
-    isValid: () => true,
-    servedSince: () => undefined,
-    isUnusable: () => false,
-    beginServing: () => {},
-    reload: () => {},
-  };
+  const shelf = { ...emptyShelf, find: (name: string) => (name === host ? context : undefined) };
   const challenges = {
     answerFor: () => undefined,
     contextFor: (name: string) => (name === host ? context : undefined),

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Db } from "../../src/db.ts";
 import { addHost, createPage } from "../../src/pages/pages.ts";
 import { openHouse } from "../../src/server.ts";
 import {
@@ -188,6 +189,7 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
   let offset = 0;
   const clock = { now: () => Math.floor(truth + offset) };
   const house = openHouse({ data: undefined, keys: testKeys(), environment: {}, clock, write: () => {} });
+  prepareOnce(house.db);
   const by = { kind: "system" } as const;
   const page = createPage(house.db, { name: "Acme", timeZone: "UTC", now: begin, by });
   addHost(house.db, { pageId: page.id, host, now: begin, by });
@@ -250,6 +252,18 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
     if (planned !== undefined) times.push(planned);
     return Math.min(...times.map((at) => at - now).filter((wait) => wait > 0), 12 * hour);
   }
+}
+
+/** Each question is put thousands of times in a life, and preparing it anew would be a third of the time. */
+function prepareOnce({ $client }: Db): void {
+  const prepare = $client.prepare.bind($client);
+  const known = new Map<string, ReturnType<typeof prepare>>();
+  const remember = (sql: string) => {
+    const statement = known.get(sql) ?? prepare(sql);
+    known.set(sql, statement);
+    return statement;
+  };
+  Object.assign($client, { prepare: remember });
 }
 
 /** Whether an authority could be had for a while in the last third of the life: three hours, or where two take turns six. */

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { type ListenPlace, parseListen } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { refuseClosedFolder, socketPath } from "../src/server.ts";
-import { askServer, enterHouse, isServed, type Json, type Shared, whereOf } from "./house.ts";
+import { askServer, enterHouse, flagsFor, isServed, type Json, type Shared, whereOf } from "./house.ts";
 import { printAs } from "./print.ts";
 
 export function addHealthCommand(program: Command): void {
@@ -32,8 +32,12 @@ async function health(options: Shared & { url?: string }): Promise<void> {
     ? askServer(socketPath(whereOf(options).data), "GET", "/healthz", undefined, patienceMs)
     : askUrl(url));
   const at = url ?? "its socket in the data folder";
-  if (status !== 200) throw new UserError("invalid", troubleIn(text) ?? `${at} answers ${status}.`);
-  const seen: Json = JSON.parse(text);
+  const seen = readAnswer(text);
+  if (!seen) throw new UserError("invalid", `Something else than Candor answers at ${at} (HTTP ${status}).`);
+  if (!seen.ok) {
+    printAs(options, seen, () => "");
+    throw new UserError("invalid", troubles[seen.trouble] ?? `${at} answers ${status}.`);
+  }
   const letters = seen.mail
     ? ` ${seen.mail.queued} letters wait${seen.mail.paused ? "; the mail server can't be had" : ""}.`
     : "";
@@ -49,22 +53,23 @@ const troubles: Record<string, string> = {
     "Another program has the port for https, so the page is served over http alone. Find it with ss -ltnp as root and end it; the server takes the port by itself within ten seconds.",
 };
 
-function troubleIn(text: string): string | undefined {
+function readAnswer(text: string): Json | undefined {
   try {
-    return troubles[JSON.parse(text)?.trouble];
+    const seen = JSON.parse(text);
+    return typeof seen?.ok === "boolean" && typeof seen.version === "string" ? seen : undefined;
   } catch {
-    return undefined; // Somebody else answers there.
+    return undefined;
   }
 }
 
 async function askUrl(url: string): Promise<{ status: number; text: string }> {
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    throw new UserError("invalid", "Give --url as a whole address, like http://127.0.0.1:8080/healthz.");
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(patienceMs) });
     return { status: answer.status, text: await answer.text() };
   } catch (error) {
     const cause = (error as { cause?: { code?: string } }).cause?.code ?? (error as Error).name;
-    if (cause === "ERR_INVALID_URL")
-      throw new UserError("invalid", "Give --url as a whole address, like http://127.0.0.1:8080/healthz.");
     throw new UserError("not_found", `Nothing answers at ${url} (${cause}).`);
   }
 }
@@ -75,13 +80,13 @@ async function askUrl(url: string): Promise<{ status: number; text: string }> {
  * PROXY protocol of us.
  */
 async function healthUrl(options: Shared): Promise<string | undefined> {
-  const { data } = whereOf(options);
-  if (!(await isServed(data, patienceMs))) {
+  const where = whereOf(options);
+  if (!(await isServed(where.data, patienceMs))) {
     // Who may not look into the folder can't say that nobody is in it.
-    refuseClosedFolder(data);
+    refuseClosedFolder(where.data);
     throw new UserError(
       "not_found",
-      `No server runs on the data folder ${data}. Start one with: candor serve --data ${data}`,
+      `No server runs on the data folder ${where.data}. Start one with: candor serve${flagsFor(where)}`,
     );
   }
   const [listens, proxies] = await enterHouse(options, (house) =>

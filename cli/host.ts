@@ -1,6 +1,6 @@
 /** `candor host`: the names under which a page is served. */
 import type { Command } from "commander";
-import { enterHouse, type Json, type Shared } from "./house.ts";
+import { enterHouse, flagsFor, type Json, type Shared, whereOf } from "./house.ts";
 import { facts, note, printAs, table, time } from "./print.ts";
 
 export function addHostCommands(program: Command): void {
@@ -94,7 +94,7 @@ async function show(name: string, options: Shared): Promise<void> {
       ["Next step", time(row.certificate?.next_at)],
       [labelFor(row.certificate), row.certificate?.words],
       ["What to do", row.certificate?.advice],
-      ["Leads here", leadsHere(row, isServed)],
+      ["Leads here", leadsHere(row, isServed, options)],
     ]),
   );
 }
@@ -104,14 +104,17 @@ function labelFor(certificate: Json): string {
   return certificate?.next_at ? "Going on" : "Note";
 }
 
-function leadsHere(row: Json, isServed: boolean): string {
+function leadsHere(row: Json, isServed: boolean, options: Shared): string {
   const obstacles: string[] | null = row.obstacles;
   if (obstacles === null)
-    return isServed || !isSecure(row) ? "" : `No server runs here, so this can't be tried. ${start}`;
+    return isServed || !isSecure(row) ? "" : `No server runs here, so this can't be tried. ${startIt(options)}`;
   return obstacles.length === 0 ? "yes" : obstacles.join(" ");
 }
 
-const start = "Start it: candor serve --http '[::]:80' --https '[::]:443' (behind a proxy: candor serve)";
+function startIt(options: Shared): string {
+  const serve = `candor serve${flagsFor(whereOf(options))}`;
+  return `Start it: ${serve} --http '[::]:80' --https '[::]:443' (behind a proxy: ${serve})`;
+}
 
 function isSecure(row: Json): boolean {
   return row.origin.startsWith("https:");
@@ -153,7 +156,9 @@ function sayOutcome(row: Json, purpose: "serve" | "test"): string {
   }
   if (row.words !== null)
     return [row.words, row.advice, row.next_at && `The next try is at ${time(row.next_at)}.`].filter(Boolean).join(" ");
-  return `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}`;
+  return purpose === "serve"
+    ? `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}`
+    : `A certificate of ${row.name} is being ordered to see whether it can be. What comes of it: candor host test ${row.name}`;
 }
 
 async function add(name: string, options: Shared): Promise<void> {
@@ -161,14 +166,19 @@ async function add(name: string, options: Shared): Promise<void> {
     row: await house.ask("POST", "/hosts", { host: { name } }),
     isServed: house.isServed,
   }));
-  const isWithout = row.certificate?.state === "none" && row.certificate.next_at === null;
-  printAs(options, row, () =>
-    isWithout ? `${row.origin} is listed, and has no certificate.` : `The page is served at ${row.origin} now.`,
-  );
+  printAs(options, row, () => sayAdded(row));
   for (const sentence of row.obstacles ?? []) note(sentence);
   if (!isServed && isSecure(row))
-    note(`No server runs here, so whether it leads here can't be tried. ${start}, then: candor host show ${row.name}`);
+    note(
+      `No server runs here, so whether it leads here can't be tried. ${startIt(options)}, then: candor host show ${row.name}`,
+    );
   else if (isTroubled(row)) note(sayStanding(row));
+}
+
+function sayAdded({ origin, served, certificate }: Json): string {
+  if (served) return `The page is served at ${origin} now.`;
+  if (certificate?.state !== "none") return `${origin} is listed.`;
+  return `${origin} is listed, and ${certificate.next_at === null ? "has no certificate" : "a certificate is ordered for it"}.`;
 }
 
 async function putFirst(name: string, options: Shared): Promise<void> {

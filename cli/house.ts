@@ -33,6 +33,13 @@ export function whereOf(shared: Shared): BootOptions {
   return bootOptions(shared, processEnvironment());
 }
 
+/** What a command that is to be copied must say of where the data is: nothing where it would look by itself. */
+export function flagsFor({ data, keyFile }: Pick<BootOptions, "data" | "keyFile">): string {
+  const usual = bootOptions({}, {});
+  const isBeside = keyFile === bootOptions({ data }, {}).keyFile;
+  return `${data === usual.data ? "" : ` --data ${data}`}${isBeside ? "" : ` --key-file ${keyFile}`}`;
+}
+
 /** @throws UserError with the server's own sentence, Error when the fault is ours */
 export async function enterHouse<Result>(
   shared: Shared,

@@ -20,7 +20,7 @@ import { listPages, originOf, requireOrigin } from "../src/pages/pages.ts";
 import { openHouse } from "../src/server.ts";
 import { createSignInLink } from "../src/team/members.ts";
 import { ask, isTerminal } from "./ask.ts";
-import { enterHouse, type Json, type Shared, whereOf } from "./house.ts";
+import { enterHouse, flagsFor, type Json, type Shared, whereOf } from "./house.ts";
 import { kitWords } from "./key.ts";
 import { facts, note, printAs } from "./print.ts";
 
@@ -226,9 +226,9 @@ function startText(founding: Founding, where: string): string[] {
 }
 
 function madeText(founding: Founding, where: BootOptions): string {
-  const isUsual = where.data === "./data" && where.keyFile === "./data.key";
   const { origin } = requireOrigin(founding.host);
-  const kept = "kept, to be read in the admin; to send it: candor config set mail.smtp_url -";
+  const flags = flagsFor(where);
+  const kept = `kept, to be read in the admin; to send it: candor config set mail.smtp_url -${flags}`;
   return [
     facts([
       ["Page", `${founding.pageName}, ${origin}`],
@@ -238,8 +238,8 @@ function madeText(founding: Founding, where: BootOptions): string {
       ["Data", resolve(where.data)],
       ["Key", resolve(where.keyFile)],
     ]),
-    ...startText(founding, isUsual ? "" : ` --data ${where.data} --key-file ${where.keyFile}`),
-    ...(founding.smtpUrl === "" ? [] : [`See whether mail works:  candor mail test ${founding.owner}`]),
-    `Then open this to sign in, once, within 30 minutes (later: candor member link ${founding.owner}):`,
+    ...startText(founding, flags),
+    ...(founding.smtpUrl === "" ? [] : [`See whether mail works:  candor mail test ${founding.owner}${flags}`]),
+    `Then open this to sign in, once, within 30 minutes (later: candor member link ${founding.owner}${flags}):`,
   ].join("\n\n");
 }

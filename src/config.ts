@@ -57,7 +57,7 @@ const definitions = {
     default: "host",
     choices: ["off", "host", "subdomains"],
     meaning:
-      "Whether browsers are told to use https alone for a year (Strict-Transport-Security): host, once it was served over https for a day; subdomains: for every name below it as well; or off. Taken up when the page changes next, at midnight at the latest.",
+      "Whether browsers are told to use https alone for a year (Strict-Transport-Security): host, once it was served over https for a day; subdomains: for every name below it as well; or off. Taken up within a minute.",
   },
   trusted_proxies: {
     kind: "text",

@@ -58,8 +58,7 @@ type Inside = { _httpMessage?: ServerResponse | null; parser?: { incoming: Incom
 
 function endInWords(status: string, client: Socket): void {
   const { _httpMessage: answer, parser } = client as Inside;
-  if (answer?.req.complete || answer?.headersSent)
-    return void answer.once("close", () => setImmediate(endInWords, status, client));
+  if (answer?.req.complete || answer?.headersSent) return void answer.once("close", () => endInWords(status, client));
   // A body that turns into nonsense belongs to a request, which gets one answer: it had it where none is waited for.
   const wasAnswered = !answer && parser?.incoming?.complete === false;
   const words = `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;

@@ -259,7 +259,7 @@ export async function startServer(input: OpenInput & { data: string }): Promise<
     if (secureAddress && isDeepStrictEqual(secureAddress, address))
       throw new UserError(
         "invalid",
-        "http and https can't share one address: give each its own, like 0.0.0.0:80 and 0.0.0.0:443, or fd:3 and fd:4.",
+        "http and https can't share one address: give each its own, like [::]:80 and [::]:443, or fd:3 and fd:4.",
       );
     await openDoor(web, gate, address, secureAddress ? "--http" : "--listen");
     if (secureAddress) {

@@ -3,7 +3,7 @@ import type { Deps } from "../deps.ts";
 import type { Ctx, Form, Route } from "../http.ts";
 import { formatTime } from "../statuspage/words.ts";
 import { createDesk, faultOf, goOn } from "../team/desk.ts";
-import { type Plan, standingOf } from "../tls/plans.ts";
+import { isElsewhere, type Plan, standingOf } from "../tls/plans.ts";
 import { overview } from "./overview.ts";
 import { changePage, listHosts, type Page } from "./pages.ts";
 
@@ -29,9 +29,8 @@ export function pageAdmin(deps: Deps): Route[] {
     return desk.page(c, "settings", { title: "Settings", fields, hosts, zones, ...serverSettings(), ...more }, status);
   };
 
-  /** Where this server holds no certificates, a proxy does, and there is nothing to say. */
   const certificateView = (plan: Plan | undefined, zone: string) => {
-    if (!plan || plan.notWanted === "no listener" || plan.notWanted === "no https") return undefined;
+    if (!plan || isElsewhere(plan)) return undefined;
     const { state, words, advice, nextAt } = standingOf(plan, clock.now());
     const { certificate } = plan;
     return {

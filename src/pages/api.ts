@@ -15,7 +15,7 @@ import type { Ctx, Route } from "../http.ts";
 import { managePageShape } from "../statuspage/manage-shapes.ts";
 import { iso } from "../statuspage/shapes.ts";
 import { listOrdersOf, type Order } from "../tls/orders.ts";
-import { adviceFor, type Plan, standingOf, troubleOf } from "../tls/plans.ts";
+import { adviceFor, isElsewhere, type Plan, reasons, type Standing, standingOf, troubleOf } from "../tls/plans.ts";
 import {
   addHost,
   changePage,
@@ -68,6 +68,7 @@ export function pageApi(deps: Deps): Route[] {
       page_id: host.pageId,
       origin: host.origin,
       purpose: host.purpose,
+      served: isServed(plan, state),
       created_at: iso(host.createdAt),
       /** Null where this server holds none for it: it speaks no https, or the host none. */
       certificate: isElsewhere(plan)
@@ -133,7 +134,7 @@ export function pageApi(deps: Deps): Route[] {
         "No server runs here, so nothing was ordered. Start candor serve, then ask again.",
       );
     if (plan.notWanted) {
-      const { words, advice } = standingOf(plan, deps.clock.now());
+      const { words, advice } = reasons[plan.notWanted];
       throw new UserError("conflict", `${words} ${advice}`.trim());
     }
     const made = await keeper.orderNow({ host: host.name, purpose });
@@ -203,8 +204,10 @@ export function pageApi(deps: Deps): Route[] {
   ];
 }
 
-function isElsewhere({ notWanted, listens, certificate }: Plan): boolean {
-  return (!listens && !certificate) || notWanted === "no https";
+/** Whether visitors get the page at its address, as far as is known here: a proxy may stand before this server. */
+function isServed({ runs, listens, notWanted, isWaiting }: Plan, state: Standing["state"]): boolean {
+  if (!runs || !listens || notWanted === "no https") return runs;
+  return !isWaiting && state !== "none" && state !== "expired";
 }
 
 function orderShape(order: Order, plan: Plan) {

@@ -60,6 +60,11 @@ function whyNot(db: Db, host: string, wish: Wishes): Reason | undefined {
   return wish.runs ? undefined : "not running";
 }
 
+/** A proxy holds the certificate, or none is needed: there is nothing to say of it here. */
+export function isElsewhere({ notWanted, listens, certificate }: Plan): boolean {
+  return (!listens && !certificate) || notWanted === "no https";
+}
+
 export type Standing = {
   state: CertificateState | "none";
   /** What is going on, and what went wrong: whole sentences, the authority's own words quoted. Empty: nothing. */
@@ -70,48 +75,52 @@ export type Standing = {
 };
 
 export function standingOf(plan: Plan, now: number): Standing {
-  const { certificate, order, nextAt } = plan;
+  const { certificate, nextAt } = plan;
   const state = certificate ? stateOf(certificate, now) : "none";
-  // Every visitor meets it, so it comes before what is going on.
-  if (plan.isWaiting && plan.notWanted !== "no https") return { state, ...portTaken, nextAt };
-  const trouble = order && order.problem !== null ? troubleOf(order) : "";
-  if (plan.notWanted) {
-    const [words, advice] = reasons[plan.notWanted];
-    return { state, words, advice: state === "valid" ? "" : advice, nextAt };
-  }
-  const words = trouble || (order?.state === "open" ? "A certificate is being ordered." : "");
-  return { state, words, advice: order?.problem ? adviceFor(order) : "", nextAt };
+  const all = [...(plan.isWaiting && plan.notWanted !== "no https" ? [portTaken] : []), underWay(plan, state)];
+  const join = (parts: string[]) => parts.filter((part) => part !== "").join(" ");
+  return { state, words: join(all.map(({ words }) => words)), advice: join(all.map(({ advice }) => advice)), nextAt };
 }
 
-const portTaken = {
+type Words = Pick<Standing, "words" | "advice">;
+
+function underWay({ notWanted, order }: Plan, state: Standing["state"]): Words {
+  if (notWanted) return { ...reasons[notWanted], ...(state === "valid" ? { advice: "" } : {}) };
+  if (order && order.problem !== null) return { words: troubleOf(order), advice: adviceFor(order) };
+  return { words: order?.state === "open" ? "A certificate is being ordered." : "", advice: "" };
+}
+
+const portTaken: Words = {
   words: "Nothing is served over https, because another program has its port.",
   advice: "Find it with ss -ltnp as root and end it. This server takes the port by itself within ten seconds.",
 };
 const bring = "Bring a certificate with candor cert import, or let a proxy in front of this server hold it.";
-const reasons: Record<Reason, [words: string, advice: string]> = {
-  "not running": ["No server runs here now. What is due is done when one does.", ""],
-  "no https": ["It is served over plain http, as its address says.", ""],
-  "no listener": [
-    "This server doesn't listen for https.",
-    "Start it with candor serve --http '[::]:80' --https '[::]:443', or let a proxy in front of it hold the certificate.",
-  ],
-  "no contact": [
-    "No certificate is ordered, because nobody has agreed to the authority's terms.",
-    "Agree to them by giving your address: candor config set acme.contact you@example.com",
-  ],
+export const reasons: Record<Reason, Words> = {
+  "not running": { words: "No server runs here now. What is due is done when one does.", advice: "" },
+  "no https": { words: "It is served over plain http, as its address says.", advice: "" },
+  "no listener": {
+    words: "This server doesn't listen for https.",
+    advice:
+      "Start it with candor serve --http '[::]:80' --https '[::]:443', or let a proxy in front of it hold the certificate.",
+  },
+  "no contact": {
+    words: "No certificate is ordered, because nobody has agreed to the authority's terms.",
+    advice: "Agree to them by giving your address: candor config set acme.contact you@example.com",
+  },
   // Nor does candor cert import take one for an address.
-  "an address": [
-    "Authorities certify host names, and this is an address.",
-    "Add a host name that leads here with candor host add, or let a proxy in front of this server hold the certificate.",
-  ],
-  "no hook": [
-    "It shares a wildcard certificate (acme.wildcards), and for those the authority looks into the DNS.",
-    "Set acme.dns_hook to a program that changes the DNS, or take the domain out of acme.wildcards.",
-  ],
-  "not public": [
-    "It isn't a name of the public DNS, so no public authority certifies it.",
-    `${bring} An authority of your own is set with acme.directory and acme.ca_file.`,
-  ],
+  "an address": {
+    words: "Authorities certify host names, and this is an address.",
+    advice:
+      "Add a host name that leads here with candor host add, or let a proxy in front of this server hold the certificate.",
+  },
+  "no hook": {
+    words: "It shares a wildcard certificate (acme.wildcards), and for those the authority looks into the DNS.",
+    advice: "Set acme.dns_hook to a program that changes the DNS, or take the domain out of acme.wildcards.",
+  },
+  "not public": {
+    words: "It isn't a name of the public DNS, so no public authority certifies it.",
+    advice: `${bring} An authority of your own is set with acme.directory and acme.ca_file.`,
+  },
 };
 
 /** What went wrong, in one sentence and the authority's words. */
@@ -187,9 +196,9 @@ export function adviceFor(order: Order): string {
     case "externalAccountRequired":
       return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
     case "limit":
-      return "It goes on by itself.";
+      return isTest && order.state === "failed" ? "Ask again later." : "It goes on by itself.";
     case "accountClosed":
-      return "It is tried again by itself with a new account. If that is closed too, ask the authority why, or choose another with acme.directory.";
+      return `${again} A new account is made then. If that is closed too, ask the authority why, or choose another with acme.directory.`;
     case "userActionRequired":
       return `Do what the authority asks for, then: candor host ${isTest ? "test" : "renew"} ${host}`;
     case "hook":

@@ -1,14 +1,12 @@
 /** What the settings say of the certificates of hosts: what a browser meets, what went wrong, and what a person can do. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { type TestContext, test } from "node:test";
 import type { SettingName } from "../../src/config.ts";
 import { addHost } from "../../src/pages/pages.ts";
-import { insertCertificate } from "../../src/tls/certificates.ts";
 import { beginOrder, failOrder } from "../../src/tls/orders.ts";
 import { loadSuffixes } from "../../src/tls/suffixes.ts";
 import { monday, openTestHouse } from "../support/house.ts";
-import { issue } from "../support/issuing.ts";
+import { keepNew } from "../support/issuing.ts";
 
 const day = 86_400_000;
 const by = { kind: "system" } as const;
@@ -19,17 +17,11 @@ async function open(t: TestContext, settings: Partial<Record<SettingName, string
   t.after(() => house.close());
   await loadSuffixes();
   const { db, keys } = house.deps;
-  let serial = 1;
   return {
     addHost: (name: string) => addHost(db, { pageId: house.page.id, host: name, now: monday, by }),
     /** In days from now. */
-    bring: async (name: string, from: number, to: number) => {
-      const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
-      const privateKey = pair.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
-      const dates = { from: monday + from * day, to: monday + to * day };
-      const pem = await issue({ privateKey, name, serial: serial++, ...dates });
-      insertCertificate(db, { path: [new X509Certificate(pem)], names: [name], privateKey, keys, now: monday });
-    },
+    bring: (name: string, from: number, to: number) =>
+      keepNew({ db, keys }, { name, from: monday + from * day, to: monday + to * day, now: monday }),
     fail: (name: string, type: string, detail: string) => {
       const wanted = {
         name,

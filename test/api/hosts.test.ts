@@ -16,6 +16,7 @@ import {
 } from "../../src/tls/orders.ts";
 import { findObstacles } from "../../src/tls/reach.ts";
 import { monday, openTestHouse } from "../support/house.ts";
+import { keepNew } from "../support/issuing.ts";
 
 const name = "status.example.com";
 const minute = 60_000;
@@ -111,6 +112,25 @@ test("a host without a contact is told how to agree, where this server would get
   assert.match(certificate.advice, /candor config set acme\.contact/);
 });
 
+test("a certificate that is held is told of also where this server doesn't listen for https", async (t) => {
+  const { house, ask } = await open(t);
+  const day = 86_400_000;
+  await keepNew(house.deps, { name, from: monday - day, to: monday + 40 * day, now: monday });
+  const { certificate, served } = await ask("GET", `/${name}`);
+  assert.deepEqual([certificate.state, certificate.words], ["valid", "This server doesn't listen for https."]);
+  assert.equal(served, true, "by a proxy");
+});
+
+for (const [words, settings, served] of [
+  ["behind a proxy", {}, true],
+  ["without a certificate", acme, false],
+] as const)
+  test(`a host tells programs whether it is served: ${words}`, async (t) => {
+    const { ask } = await open(t, settings);
+    assert.equal((await ask("GET", `/${name}`)).served, served);
+    assert.equal((await ask("POST", "", { host: { name: "http://10.0.0.7:8080" } })).served, true);
+  });
+
 test("an address isn't advised to import what import refuses", async (t) => {
   const { ask, dns } = await open(t, acme);
   const { certificate, obstacles } = await ask("POST", "", { host: { name: "10.0.0.7" } });
@@ -146,11 +166,12 @@ test("an order that has a problem says what to do, and when it is tried again", 
   const tried = begin("test");
   stumble(db, tried, fault("unreachable"));
   assert.match((await find(tried)).advice, /It is tried again by itself\.$/);
-  for (const type of ["unreachable", "malformed", "hook", "noAnswer"]) {
+  const types = ["unreachable", "malformed", "hook", "noAnswer", "limit", "accountClosed", "rateLimited", "notAllowed"];
+  for (const type of types) {
     const one = type === "unreachable" ? again(tried) : begin("test");
     failOrder(db, one, fault(type));
     const ended = await find(one);
-    assert.ok(ended.advice.length > 20);
+    assert.ok(ended.advice.length > 15);
     assert.doesNotMatch(ended.advice, /by itself/, "a test that failed is over");
     assert.equal(ended.next_at, null);
   }

@@ -48,7 +48,7 @@ test("a host that leads nowhere is said to when it is added and shown, and the l
 test("an order that fails says what to do and when it is tried again, and so do the list and the host", async (t) => {
   const { run } = await serve(t, { "acme.contact": "o@example.com" });
   const added = await run(["host", "add", name]);
-  assert.equal(added.stdout, `The page is served at https://${name} now.\n`);
+  assert.equal(added.stdout, `https://${name} is listed, and a certificate is ordered for it.\n`);
   const words = "127.0.0.1:1 can't be reached: connect ECONNREFUSED 127.0.0.1:1 (ECONNREFUSED).";
   const advice =
     "Check that this machine can open https connections outwards, and acme.directory and acme.ca_file. It is tried again by itself.";
@@ -91,6 +91,7 @@ for (const [words, settings] of [
     const { run } = await makeHouse(t, settings);
     const start = /Start it: candor serve --http '\[::\]:80' --https '\[::\]:443'/;
     const added = await run(["host", "add", name]);
+    assert.match(added.stdout, /^https:\/\/status\.example\.com is listed/);
     assert.match(added.stderr, start);
     assert.match(added.stderr, new RegExp(`candor host show ${name}\\n$`));
     const shown = (await run(["host", "show", name])).stdout;
@@ -105,8 +106,35 @@ for (const [words, settings] of [
     }
     const plain = await run(["host", "show", "127.0.0.1"]);
     assert.doesNotMatch(plain.stdout, /Leads here/);
+    const other = await run(["host", "add", "http://10.1.2.3:8080"]);
+    assert.equal(other.stdout, "http://10.1.2.3:8080 is listed.\n");
   });
 }
+
+test("without a server nobody is looked for before the terms are agreed to either", async (t) => {
+  const { run } = await makeHouse(t, { "https.listen": "127.0.0.1:8443" });
+  await run(["host", "add", name]);
+  const shown = (await run(["host", "show", name])).stdout;
+  assert.match(shown, /^Leads here +No server runs here, so this can't be tried\./m);
+  assert.match(shown, /^Note +No certificate is ordered, because nobody has agreed/m);
+});
+
+test("the command that starts a server elsewhere says where", async (t) => {
+  const { run, data } = await makeHouse(t);
+  await run(["host", "add", name]);
+  const shown = (await run(["host", "show", name, "--data", data])).stdout;
+  assert.ok(shown.includes(`Start it: candor serve --data ${data} --http '[::]:80' --https '[::]:443' (behind`), shown);
+  const health = await run(["health", "--data", data]);
+  assert.ok(health.stderr.endsWith(`Start one with: candor serve --data ${data}\n`), health.stderr);
+});
+
+test("a test that isn't waited for says how to hear what comes of it", async (t) => {
+  const { run } = await serve(t, { "acme.contact": "o@example.com" });
+  await run(["host", "add", name]);
+  const { stdout, code } = await run(["host", "test", name, "--no-wait"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /What comes of it: candor host test status\.example\.com\n$/);
+});
 
 test("a host behind a proxy is said to have no certificate here, and nothing else", async (t) => {
   const house = await makeHouse(t);

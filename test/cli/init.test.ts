@@ -128,10 +128,15 @@ test("init says every way to https, and which one was chosen", async (t) => {
 });
 
 test("init in a folder of one's own says where in each command", async (t) => {
-  const where = ["--data", "there", "--key-file", "there.key"];
-  const { stdout } = await makePlace(t).run(["init", ...host, ...owner, ...where]);
-  assert.match(
-    stdout,
-    /candor config set acme\.contact olive@example\.com --data there --key-file there\.key && candor serve --data there /,
-  );
+  for (const [given, said] of [
+    [["--data", "there", "--key-file", "there.key"], "--data there"],
+    [["--data", "there", "--key-file", "other.key"], "--data there --key-file other.key"],
+    [["--key-file", "other.key"], "--key-file other.key"],
+  ] as const) {
+    const { stdout } = await makePlace(t).run(["init", ...host, ...owner, ...given]);
+    const commands = stdout.match(/candor (config|serve|mail|member) .*?(?= && |\)?:$|\)|$)/gm) ?? [];
+    assert.ok(commands.length >= 6);
+    for (const command of commands) assert.ok(`${command} `.includes(` ${said} `), command);
+    assert.ok(stdout.includes(`candor config set acme.contact olive@example.com ${said} && candor serve ${said} `));
+  }
 });

@@ -100,6 +100,25 @@ test("health is told by a server that expects the PROXY protocol of this machine
   assert.equal(health.code, 0, health.stderr);
 });
 
+test("health isn't taken in by another program's answer, and says what an address is", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  let answer = "";
+  const stranger = createServer((_request, response) => response.end(answer)).listen(0, "127.0.0.1");
+  t.after(() => stranger.close());
+  await once(stranger, "listening");
+  const url = `http://127.0.0.1:${(stranger.address() as { port: number }).port}/healthz`;
+  for (answer of ["OK", "null", "{}", '{"ok":true}']) {
+    const { code, stdout, stderr } = await run(["health", "--url", url]);
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.equal(stderr, `Something else than Candor answers at ${url} (HTTP 200).\n`);
+  }
+  for (const wrong of ["localhost:8080/healthz", "health", "ftp://127.0.0.1/"]) {
+    const { code, stderr } = await run(["health", "--url", wrong]);
+    assert.deepEqual([code, stderr], [1, "Give --url as a whole address, like http://127.0.0.1:8080/healthz.\n"]);
+  }
+});
+
 test("health says that a server hangs, soon", async (t) => {
   const place = await foundedPlace(t);
   const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);
@@ -153,14 +172,23 @@ test("where the https port is taken the page is served over http, and https as s
   assert.equal((await fetch(`http://127.0.0.1:${place.port}/`)).status, 200);
   await place.run(["host", "add", "https://status.example.com"]);
   const told = await place.run(["host", "list"]);
-  assert.match(
-    told.stdout,
-    /Nothing is served over https, because another program has its port\. Find it with ss -ltnp/,
+  const taken = "Nothing is served over https, because another program has its port.";
+  assert.ok(
+    told.stdout.includes(`${taken} No certificate is ordered, because nobody has agreed to the authority's terms`),
   );
+  const refused = await place.run(["host", "renew", "status.example.com"]);
+  assert.match(refused.stderr, /^No certificate is ordered, because nobody has agreed/);
+  await place.run(["config", "set", "acme.directory", "https://127.0.0.1:1/directory"]);
+  await place.run(["config", "set", "acme.contact", "olive@example.com"]);
+  await place.run(["host", "renew", "status.example.com"]);
+  const listed = await place.run(["host", "list"]);
+  assert.ok(listed.stdout.includes(`${taken} 127.0.0.1:1 can't be reached: `), listed.stdout);
+  assert.ok(listed.stdout.includes("Find it with ss -ltnp"));
   const health = () => place.run(["health"]);
   const ill = await health();
   assert.equal(ill.code, 1);
   assert.match(ill.stderr, /Another program has the port for https, .*\. Find it with ss -ltnp/);
+  assert.equal(JSON.parse((await place.run(["health", "--json"])).stdout).trouble, "https_port_taken");
   blocker.close();
   const answers = () =>
     new Promise<boolean>((resolve) => {

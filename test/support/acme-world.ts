@@ -1,17 +1,16 @@
 /** The keeper of certificates in a world of its own: authorities that do as they are told, and a clock that is set. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { addHost, createPage } from "../../src/pages/pages.ts";
 import type { ChallengeType } from "../../src/schema.ts";
 import { openHouse } from "../../src/server.ts";
 import { type Authority, AuthorityProblem, type OrderView } from "../../src/tls/authority.ts";
-import { chooserOf, insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
+import { chooserOf, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
 import { listOrdersOf, type Purpose } from "../../src/tls/orders.ts";
 import { standingOf } from "../../src/tls/plans.ts";
 import type { Wishes } from "../../src/tls/wishes.ts";
 import { testKeys } from "./house.ts";
-import { issue } from "./issuing.ts";
+import { issue, keepNew } from "./issuing.ts";
 import { makeWishes } from "./wishes.ts";
 
 export const minute = 60_000;
@@ -30,6 +29,7 @@ export type Deed =
   | "isAccountOpen"
   | "openOrder"
   | "viewOrder"
+  | "finalize"
   | "renewalWindow";
 export type Asked = { deed: Deed; directory: string; at: number; name?: string; replaces?: string | undefined };
 
@@ -114,6 +114,8 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
         serial += 1;
         find(url).pem = await issue({ privateKey, name, serial, from, to: from + world.lifeMs });
         find(url).status = "valid";
+        // Its answer may be lost.
+        await hear("finalize", { name });
       },
       download: async ({ url }) => world.hands(find(url).pem ?? ""),
       renewalWindow: async () => {
@@ -146,14 +148,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
       }
     },
     orders: (purpose: Purpose = "serve") => listOrdersOf(house.db, { name: host, purpose }),
-    bring: async (from: number, to: number) => {
-      const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-      const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
-      serial += 1;
-      const pem = await issue({ privateKey, name: host, serial, from, to });
-      const path = [new X509Certificate(pem)];
-      return insertCertificate(house.db, { path, names: [host], privateKey, keys: house.keys, now });
-    },
+    bring: (from: number, to: number) => keepNew(house, { name: host, from, to, now }),
     standing: async () => {
       const [plan] = await keeper.planFor([host]);
       assert.ok(plan);

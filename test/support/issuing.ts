@@ -1,11 +1,14 @@
 /** Certificates as a simulated authority makes them, with dates of its own choice. */
-import { createPrivateKey, createPublicKey, generateKeyPairSync, webcrypto } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, webcrypto, X509Certificate } from "node:crypto";
 import "reflect-metadata";
 import {
   AuthorityKeyIdentifierExtension,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import type { Keys } from "../../src/crypto/keyring.ts";
+import type { Db } from "../../src/db.ts";
+import { insertCertificate } from "../../src/tls/certificates.ts";
 
 const crypto = webcrypto as unknown as Crypto;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -42,4 +45,25 @@ export async function issue(input: {
     ],
   });
   return leaf.toString("pem");
+}
+
+let serial = 1_000_000;
+
+/** Keeps a new one, with a key of its own. @param directory of the authority that issued it; left out: a person brought it @returns its id */
+export async function keepNew(
+  { db, keys }: { db: Db; keys: Keys },
+  input: { name: string; from: number; to: number; now: number; directory?: string },
+): Promise<string> {
+  const { name, from, to, now, directory } = input;
+  const privateKey = makeKey();
+  serial += 1;
+  const path = [new X509Certificate(await issue({ privateKey, name, serial, from, to }))];
+  const issued = directory && { directory, renewalId: null, renewAt: to - (to - from) / 3, askWindowAt: null };
+  return insertCertificate(db, { path, names: [name], privateKey, keys, now, ...(issued ? { issued } : {}) });
+}
+
+/** ECDSA on P-256, PKCS #8 in PEM. */
+export function makeKey(): string {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return privateKey.export({ type: "pkcs8", format: "pem" }) as string;
 }

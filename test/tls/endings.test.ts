@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addHost, removeHost } from "../../src/pages/pages.ts";
 import { accountFor } from "../../src/tls/accounts.ts";
+import { AuthorityUnreachable } from "../../src/tls/authority.ts";
 import { forgetUnused, listCertificates, removeCertificate } from "../../src/tls/certificates.ts";
 import { forgetOldOrders, listOrdersOf } from "../../src/tls/orders.ts";
 import { always, by, day, host, hour, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
@@ -234,6 +235,44 @@ test("a certificate counts also when its order is dropped before it is taken", a
   };
   await live(10 * minute, 10_000);
   assert.ok(orders().length <= 5, `${orders().length} certificates of one name in ten minutes`);
+});
+
+test("a certificate counts also when its order is dropped between its request and the next look", async () => {
+  const { house, page, live, now, setClock, keeper, orders, asked } = makeWorld();
+  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+  const made = () => asked.filter(({ deed, name }) => deed === "finalize" && name === host).length;
+  for (let times = 0; times < 10; times++) {
+    const before = made();
+    keeper.wake();
+    await keeper.idle();
+    if (made() === before) break;
+    removeHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.wake();
+    addHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.scanSoon();
+    setClock(now() + 10_000);
+  }
+  assert.deepEqual([made(), orders()[0]?.state], [4, "dropped"]);
+  await live(day);
+  assert.equal(made(), 4);
+});
+
+test("a certificate counts also when nobody heard that it was asked for, and it can't be served", async () => {
+  const { world, live, asked } = makeWorld();
+  world.refuse = always("finalize", () => new AuthorityUnreachable("It hung up."));
+  world.hands = () => "nonsense";
+  await live(6 * day, 5 * minute);
+  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 4);
+});
+
+test("certificates that can't be served count against what a domain may have", async () => {
+  const { house, page, world, live, asked, now } = makeWorld();
+  for (let index = 1; index < 60; index++)
+    addHost(house.db, { pageId: page.id, host: `status${index}.example.com`, now: now(), by });
+  world.hands = () => "nonsense";
+  await live(3 * hour, 5 * minute);
+  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  assert.ok(made >= 40 && made < 50, `${made} of one domain`);
 });
 
 test("an external account that is refused keeps its key", async () => {

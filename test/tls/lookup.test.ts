@@ -18,7 +18,13 @@ test("a CAA record for wildcards speaks of them before the plain one, and of not
   await say("wild.test", [wild]);
   await say("plain.test", [plain]);
   await say("closed.test", [plain, { tag: "issuewild", value: ";" }]);
+  await say("loud.test", [
+    { ...plain, tag: "ISSUE" },
+    { ...wild, tag: "IssueWild" },
+  ]);
   for (const [name, allowed] of [
+    ["status.loud.test", ["plain.example"]],
+    ["*.loud.test", ["wild.example"]],
     ["status.both.test", ["plain.example"]],
     ["*.both.test", ["wild.example"]],
     ["status.wild.test", undefined],

@@ -1,15 +1,15 @@
 /** What becomes of a certificate when another takes its place: who is told of it, and how long it is kept. */
 import assert from "node:assert/strict";
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { test } from "node:test";
+import { eq } from "drizzle-orm";
 import { timetable } from "../../src/jobs.ts";
 import { certificates, hosts } from "../../src/schema.ts";
-import { insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
+import { listCertificates } from "../../src/tls/certificates.ts";
 import { beginOrder, completeOrder, listOrdersOf } from "../../src/tls/orders.ts";
 import { loadSuffixes } from "../../src/tls/suffixes.ts";
 import { always, day, host, makeWorld, one, problem, two } from "../support/acme-world.ts";
 import { openTestHouse } from "../support/house.ts";
-import { issue } from "../support/issuing.ts";
+import { keepNew } from "../support/issuing.ts";
 
 test("an authority is told of the certificate that it replaces where it issued that itself, and no other one is", async () => {
   const { world, house, live, opened } = makeWorld({ authorities: [one, two] });
@@ -37,15 +37,17 @@ test("the timetable forgets certificates and orders that are of no more use, and
   t.after(() => house.close());
   const { db, keys, clock } = house.deps;
   await loadSuffixes();
-  const obtain = async (serial: number) => {
+  const obtain = async () => {
     const now = clock.now();
-    const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
-    const order = beginOrder(db, { name: host, purpose: "serve", ...one, privateKey, keys, now });
-    const pem = await issue({ privateKey, name: host, serial, from: now - day, to: now + 44 * day });
-    const issued = { directory: one.directory, renewalId: null, renewAt: now + 30 * day, askWindowAt: null };
-    const path = [new X509Certificate(pem)];
-    const certificateId = insertCertificate(db, { path, names: [host], privateKey, keys, now, issued });
+    const order = beginOrder(db, { name: host, purpose: "serve", ...one, privateKey: "", keys, now });
+    const { directory } = one;
+    const certificateId = await keepNew(house.deps, {
+      name: host,
+      from: now - day,
+      to: now + 44 * day,
+      now,
+      directory,
+    });
     completeOrder(db, order, { certificateId, now });
     return certificateId;
   };
@@ -53,9 +55,9 @@ test("the timetable forgets certificates and orders that are of no more use, and
     for (const job of timetable) await job.run(house.deps);
     return [listCertificates(db).map(({ id }) => id), listOrdersOf(db, { name: host, purpose: "serve" }).length];
   };
-  const old = await obtain(4097);
+  const old = await obtain();
   house.pass(9 * day);
-  const served = await obtain(4098);
+  const served = await obtain();
   assert.deepEqual(await kept(), [[served, old], 2]);
   house.pass(8 * day);
   assert.deepEqual(await kept(), [[served], 1]);
@@ -63,16 +65,34 @@ test("the timetable forgets certificates and orders that are of no more use, and
   assert.deepEqual(await kept(), [[served], 0], "it has expired long ago, but the clock may be wrong");
 });
 
+test("the timetable deletes no certificate that is served because a newer one can't be read", async (t) => {
+  const house = await openTestHouse();
+  t.after(() => house.close());
+  const { db, clock, certificates: shelf } = house.deps;
+  const { name = "" } = db.select().from(hosts).get() ?? {};
+  const keep = () => {
+    const now = clock.now();
+    return keepNew(house.deps, { name, from: now - day, to: now + 44 * day, now, directory: one.directory });
+  };
+  const served = await keep();
+  const unreadable = await keep();
+  db.update(certificates)
+    .set({ privateKey: Buffer.from("unreadable") })
+    .where(eq(certificates.id, unreadable))
+    .run();
+  house.pass(8 * day);
+  for (const job of timetable) await job.run(house.deps);
+  assert.deepEqual([shelf.find(name) !== undefined, shelf.isUnusable(unreadable)], [true, true]);
+  assert.ok(listCertificates(db).some(({ id }) => id === served));
+});
+
 test("a certificate that couldn't be read is served again when it can be", async (t) => {
   const house = await openTestHouse();
   t.after(() => house.close());
-  const { db, keys, clock, certificates: shelf } = house.deps;
+  const { db, clock, certificates: shelf } = house.deps;
   const { name = "" } = db.select().from(hosts).get() ?? {};
   const now = clock.now();
-  const { privateKey: key } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const privateKey = key.export({ type: "pkcs8", format: "pem" }) as string;
-  const pem = await issue({ privateKey, name, serial: 4097, from: now - day, to: now + 44 * day });
-  const id = insertCertificate(db, { path: [new X509Certificate(pem)], names: [name], privateKey, keys, now });
+  const id = await keepNew(house.deps, { name, from: now - day, to: now + 44 * day, now });
   const [sealed] = db.select({ privateKey: certificates.privateKey }).from(certificates).all();
   db.update(certificates)
     .set({ privateKey: Buffer.from("unreadable") })

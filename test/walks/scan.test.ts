@@ -79,7 +79,7 @@ const allowed: Record<string, string> = {
   cert_revocation: "the test's own authority doesn't say which certificates it took back",
   DNS_CAArecord: "example.com isn't ours",
   BREACH: "what is packed is the public page, in which nothing is secret",
-  HSTS: "browsers aren't bound on the first day, on which https may yet turn out not to work",
+  HSTS: "browsers are never bound for a host on another port than 443, where they would look for it",
 };
 
 test("testssl finds nothing to mend but what is the test's own", {

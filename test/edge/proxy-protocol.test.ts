@@ -1,42 +1,27 @@
 /** Connections that a proxy passes on: HAProxy itself, and what no proxy would say. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { foundHouse, prepareKeys } from "../../src/founding.ts";
 import { parsePassage } from "../../src/proxy-protocol.ts";
-import { openHouse, startServer } from "../../src/server.ts";
-import { importCertificate } from "../../src/tls/certificates.ts";
 import { createAuthority } from "../support/authority.ts";
 import { needs } from "../support/need.ts";
 import { freePort } from "../support/ports.ts";
+import { importIssued, startFounded } from "../support/started.ts";
 
 const host = "status.example.com";
 
 /** A page with a certificate, whose visitors may subscribe twice an hour from one network. */
 async function serve(t: TestContext) {
-  const folder = mkdtempSync(join(tmpdir(), "candor-proxy-"));
-  const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
-  const now = Date.now();
-  prepareKeys({ ...place, now });
   const [plain, secure] = [await freePort(), await freePort()];
-  const by = { kind: "operator" } as const;
-  const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
-  const names = { pageName: "Acme", host: `https://${host}:${secure}`, owner: "o@example.com" };
-  foundHouse(founded, { ...names, smtpUrl: "", acmeContact: "", timeZone: "UTC", now, by });
   const authority = await createAuthority();
-  const { certificate, key } = await authority.issue([host], {});
-  const chain = certificate + authority.intermediate;
-  importCertificate(founded.db, { chain, key, authority: authority.root, keys: founded.keys, now });
-  await founded.close();
-  const server = await startServer({
-    ...place,
-    environment: {},
+  const issued = await authority.issue([host], {});
+  const { folder, stop } = await startFounded({
+    host: `https://${host}:${secure}`,
     overrides: {
       listen: `127.0.0.1:${plain}`,
       "https.listen": `127.0.0.1:${secure}`,
@@ -44,14 +29,11 @@ async function serve(t: TestContext) {
       proxy_protocol: "on",
       "subscribe.per_network_per_hour": "2",
     },
-    write: () => {},
+    first: (founded) => importIssued(founded, authority, issued),
   });
-  t.after(async () => {
-    await server.stop();
-    rmSync(folder, { recursive: true });
-  });
+  t.after(stop);
   const pem = join(folder, "proxy.pem");
-  writeFileSync(pem, certificate + authority.intermediate + key);
+  writeFileSync(pem, issued.certificate + authority.intermediate + issued.key);
   return { folder, plain, secure, pem, root: authority.root };
 }
 

@@ -1,42 +1,20 @@
 /** The real server in a folder: what strangers on the network and on the same machine can do to it. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, statSync } from "node:fs";
 import { type BlockList, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseNetworks } from "../../src/config.ts";
-import { foundHouse, prepareKeys } from "../../src/founding.ts";
 import { peerOf } from "../../src/network.ts";
-import { openHouse, startServer } from "../../src/server.ts";
 import { openTestHouse } from "../support/house.ts";
+import { startFounded } from "../support/started.ts";
 
-const environment = {};
-
-async function serve(t: TestContext, folder = mkdtempSync(join(tmpdir(), "candor-security-"))) {
-  const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
-  const now = Date.now();
-  prepareKeys({ ...place, now });
-  const founded = openHouse({ ...place, environment, mayBeNew: true, write: () => {} });
-  const names = {
-    pageName: "Acme",
-    host: "http://127.0.0.1:1",
-    owner: "o@example.com",
-    smtpUrl: "",
-    acmeContact: "",
-    timeZone: "UTC",
-  };
-  foundHouse(founded, { ...names, now, by: { kind: "operator" } });
-  await founded.close();
-  const lines: string[] = [];
-  const write = (line: string) => void lines.push(line);
-  const server = await startServer({ ...place, environment, overrides: { listen: "127.0.0.1:0" }, write });
-  t.after(async () => {
-    await server.stop().catch(() => {});
-    rmSync(folder, { recursive: true });
-  });
-  return { ...place, ...server, lines, port: Number(new URL(server.origin).port) };
+async function serve(t: TestContext, folder?: string) {
+  const server = await startFounded({ host: "http://127.0.0.1:1", ...(folder === undefined ? {} : { folder }) });
+  t.after(() => server.stop().catch(() => {}));
+  return { ...server, port: Number(new URL(server.origin).port) };
 }
 
 test("whoever else has an account on the machine reads no file of the data folder, however open the folder was", async (t) => {

@@ -221,7 +221,7 @@ test("an authority that has closed our account is asked with a new one", { skip 
   await house.until(() => house.orders(host)[0]?.state === "failed");
   const [row]: any[] = await house.operate("GET", "/hosts");
   assert.match(row.certificate.words, /^localhost:\d+ has closed the account that Candor had there\. It says: Account/);
-  assert.match(row.certificate.advice, /with a new account/);
+  assert.match(row.certificate.advice, /A new account is made then/);
   proxy.instead = () => undefined;
   house.skipAhead(hour);
   await house.until(() => house.certificates().length === 1);

@@ -1,22 +1,17 @@
 /** The real server over TLS: which certificate a name gets, what strangers' names get, and that nobody is cut off. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
 import { get as getPlain } from "node:http";
 import { Agent, request } from "node:https";
 import { connect as connectPlain, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
 import { createApp } from "../../src/app.ts";
-import { foundHouse, prepareKeys } from "../../src/founding.ts";
 import { timetable } from "../../src/jobs.ts";
 import { addHost, listPages } from "../../src/pages/pages.ts";
-import { openHouse, startServer } from "../../src/server.ts";
-import { importCertificate } from "../../src/tls/certificates.ts";
 import { type Authority, createAuthority, type Kind } from "../support/authority.ts";
 import { helloFor } from "../support/hello.ts";
 import { freePort } from "../support/ports.ts";
+import { importIssued, startFounded } from "../support/started.ts";
 
 let authority: Authority;
 before(async () => {
@@ -28,46 +23,25 @@ async function serve(
   clock = { now: () => Date.now() },
   before: { imported?: string[]; start?: (port: number) => Promise<void>; origin?: string; stored?: boolean } = {},
 ) {
-  const folder = mkdtempSync(join(tmpdir(), "candor-tls-"));
-  const place = { data: join(folder, "data"), keyFile: join(folder, "candor.key") };
-  const now = Date.now();
-  const by = { kind: "operator" } as const;
-  prepareKeys({ ...place, now });
   const port = await freePort();
-  const founded = openHouse({ ...place, environment: {}, mayBeNew: true, write: () => {} });
-  const names = {
-    pageName: "Acme",
-    host: before.origin ?? `https://status.example.com:${port}`,
-    owner: "o@example.com",
-  };
-  foundHouse(founded, { ...names, smtpUrl: "", acmeContact: "", timeZone: "UTC", now, by });
-  const pageId = founded.db.$client.prepare("SELECT id FROM pages").pluck().get() as string;
-  for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
-    addHost(founded.db, { pageId, host, now: now + 1, by }); // Links begin with the oldest.
-  if (before.imported) {
-    const { certificate, key } = await authority.issue(before.imported);
-    const chain = certificate + authority.intermediate;
-    importCertificate(founded.db, { chain, key, authority: authority.root, keys: founded.keys, now });
-  }
   const secureListen = `127.0.0.1:${port}`;
-  if (before.stored) founded.config.set("https.listen", secureListen, now);
-  await founded.close();
-  await before.start?.(port);
-  const server = await startServer({
-    ...place,
-    environment: {},
+  const server = await startFounded({
+    host: before.origin ?? `https://status.example.com:${port}`,
     clock,
-    overrides: { listen: "127.0.0.1:0", ...(before.stored ? {} : { "https.listen": secureListen }) },
-    write: () => {},
+    overrides: before.stored ? {} : { "https.listen": secureListen },
+    first: async (founded) => {
+      const [page] = listPages(founded.db);
+      const now = clock.now() + 1; // Links begin with the oldest.
+      for (const host of ["https://other.example.com", "https://bare.example.net", "http://127.0.0.1"])
+        addHost(founded.db, { pageId: page?.id ?? "", host, now, by: { kind: "operator" } });
+      if (before.imported) importIssued(founded, authority, await authority.issue(before.imported));
+      if (before.stored) founded.config.set("https.listen", secureListen, now);
+      await before.start?.(port);
+    },
   });
-  t.after(async () => {
-    await server.stop().catch(() => {});
-    rmSync(folder, { recursive: true });
-  });
+  t.after(() => server.stop().catch(() => {}));
   const bring = async (hosts: string[], options: { days?: [number, number]; kind?: Kind } = {}) => {
-    const { certificate, key } = await authority.issue(hosts, options);
-    const chain = certificate + authority.intermediate;
-    importCertificate(server.deps.db, { chain, key, authority: authority.root, keys: server.deps.keys, now });
+    importIssued(server.deps, authority, await authority.issue(hosts, options));
     server.deps.certificates.reload();
   };
   const handshake = (servername: string | undefined, options: object = {}) =>

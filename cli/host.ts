@@ -143,11 +143,11 @@ async function order(name: string, purpose: "serve" | "test", options: Shared & 
     const rows: Json[] = await enterHouse(options, (house) => house.ask("GET", path));
     row = rows.find((known) => known.id === made.id) ?? row;
   }
-  printAs(options, row, () => sayOutcome(row, purpose));
+  printAs(options, row, () => sayOutcome(row, purpose, flagsFor(whereOf(options))));
   if (row.state === "failed" || row.words !== null) process.exitCode = 1;
 }
 
-function sayOutcome(row: Json, purpose: "serve" | "test"): string {
+function sayOutcome(row: Json, purpose: "serve" | "test", flags: string): string {
   if (row.state === "done") {
     if (purpose === "serve") return `The new certificate of ${row.name} is served.`;
     return row.challenge === null
@@ -157,8 +157,8 @@ function sayOutcome(row: Json, purpose: "serve" | "test"): string {
   if (row.words !== null)
     return [row.words, row.advice, row.next_at && `The next try is at ${time(row.next_at)}.`].filter(Boolean).join(" ");
   return purpose === "serve"
-    ? `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}`
-    : `A certificate of ${row.name} is being ordered to see whether it can be. What comes of it: candor host test ${row.name}`;
+    ? `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}${flags}`
+    : `A certificate of ${row.name} is being ordered to see whether it can be. What comes of it: candor host test ${row.name}${flags}`;
 }
 
 async function add(name: string, options: Shared): Promise<void> {
@@ -170,7 +170,7 @@ async function add(name: string, options: Shared): Promise<void> {
   for (const sentence of row.obstacles ?? []) note(sentence);
   if (!isServed && isSecure(row))
     note(
-      `No server runs here, so whether it leads here can't be tried. ${startIt(options)}, then: candor host show ${row.name}`,
+      `No server runs here, so whether it leads here can't be tried. ${startIt(options)}, then: candor host show ${row.name}${flagsFor(whereOf(options))}`,
     );
   else if (isTroubled(row)) note(sayStanding(row));
 }

@@ -37,7 +37,12 @@ export function whereOf(shared: Shared): BootOptions {
 export function flagsFor({ data, keyFile }: Pick<BootOptions, "data" | "keyFile">): string {
   const usual = bootOptions({}, {});
   const isBeside = keyFile === bootOptions({ data }, {}).keyFile;
-  return `${data === usual.data ? "" : ` --data ${data}`}${isBeside ? "" : ` --key-file ${keyFile}`}`;
+  return `${data === usual.data ? "" : ` --data ${quote(data)}`}${isBeside ? "" : ` --key-file ${quote(keyFile)}`}`;
+}
+
+/** For a POSIX shell. */
+function quote(word: string): string {
+  return /^[\w./@:+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** @throws UserError with the server's own sentence, Error when the fault is ours */

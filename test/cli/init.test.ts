@@ -132,6 +132,7 @@ test("init in a folder of one's own says where in each command", async (t) => {
     [["--data", "there", "--key-file", "there.key"], "--data there"],
     [["--data", "there", "--key-file", "other.key"], "--data there --key-file other.key"],
     [["--key-file", "other.key"], "--key-file other.key"],
+    [["--data", "Olive's data"], "--data 'Olive'\\''s data'"],
   ] as const) {
     const { stdout } = await makePlace(t).run(["init", ...host, ...owner, ...given]);
     const commands = stdout.match(/candor (config|serve|mail|member) .*?(?= && |\)?:$|\)|$)/gm) ?? [];

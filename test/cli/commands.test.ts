@@ -148,7 +148,15 @@ test("commands say the same with a running server and without one", async (t) =>
   for (const { run, port } of [served, alone]) await run(["config", "set", "listen", `127.0.0.1:${port}`]);
   await served.start(["serve"]);
   const [throughSocket, inProcess] = await Promise.all([tour(served), tour(alone)]);
-  for (const [index, step] of throughSocket.entries()) assert.deepEqual(step, inProcess[index]);
+  const adding = "host add status.example.com";
+  const saidOf = (steps: typeof inProcess) => steps.find(({ words }) => words === adding)?.said;
+  assert.deepEqual(
+    [saidOf(throughSocket), saidOf(inProcess)],
+    ["The page is served at https://status.example.com now.\n", "https://status.example.com is listed.\n"],
+    "what differs is whether anybody serves it",
+  );
+  for (const [index, step] of throughSocket.entries())
+    if (step.words !== adding) assert.deepEqual(step, inProcess[index]);
 });
 
 test("mistakes are the same sentence with a running server and without one", async (t) => {

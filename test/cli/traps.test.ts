@@ -264,7 +264,7 @@ test("a host that is added with another port changes to it, also when it is the 
   const place = await foundedPlace(t);
   const run = place.shell();
   const moved = await run(["host", "add", "http://127.0.0.1:9999"]);
-  assert.equal(moved.stdout, "The page is served at http://127.0.0.1:9999 now.\n", moved.stderr);
+  assert.equal(moved.stdout, "http://127.0.0.1:9999 is listed.\n", moved.stderr);
   const list = JSON.parse((await run(["host", "list", "--json"])).stdout);
   assert.deepEqual(
     list.map((host: any) => host.origin),

@@ -120,3 +120,15 @@ for (const [words, settings] of [
     assert.deepEqual(await read(), { "status.example.com": [], "10.0.0.7": [] });
   });
 }
+
+test("the settings tell of a certificate that is held also where this server doesn't listen for https", async (t) => {
+  const { addHost, bring, read } = await open(t, {});
+  for (const name of ["held", "other"]) addHost(`${name}.example.com`);
+  await bring("held.example.com", -10, 80);
+  const said = await read();
+  assert.deepEqual(said["held.example.com"], [
+    "Its certificate is valid until 11 Feb 2027, 10:00 CET. Issued by Simulated",
+    "This server doesn't listen for https.",
+  ]);
+  assert.deepEqual(said["other.example.com"], [], "a proxy has it");
+});

@@ -20,9 +20,8 @@ import {
   resendConfirmation,
   type Subscriber,
   unsubscribe,
-  type Wish,
-  wishOf,
 } from "./subscribers.ts";
+import { type Wish, wishOf } from "./wishes.ts";
 
 const pageSize = 100;
 const stateWords: Record<SubscriberState, string> = {

@@ -21,7 +21,6 @@ import { bulkSubscriberRoutes } from "./api-bulk.ts";
 import { channels, statesBy, subscriberShape } from "./shapes.ts";
 import {
   addSubscriber,
-  changeWish,
   countSubscribers,
   findByAddress,
   findSubscriber,
@@ -30,8 +29,8 @@ import {
   resendConfirmation,
   type Subscriber,
   unsubscribe,
-  type Wish,
 } from "./subscribers.ts";
+import { changeWish, type Wish } from "./wishes.ts";
 
 const hour = 3_600_000;
 

@@ -9,16 +9,8 @@ import { type Ctx, type Form, type Route, readForm, readText, seeOther } from ".
 import { networkOf } from "../network.ts";
 import { duration, frame, subscribeView } from "../statuspage/words.ts";
 import { findByConfirmation, findByManageLink, manageToken } from "./links.ts";
-import {
-  addressOf,
-  changeWish,
-  confirmSubscriber,
-  requestSubscription,
-  type Subscriber,
-  unsubscribe,
-  type Wish,
-  wishOf,
-} from "./subscribers.ts";
+import { addressOf, confirmSubscriber, requestSubscription, type Subscriber, unsubscribe } from "./subscribers.ts";
+import { changeWish, type Wish, wishOf } from "./wishes.ts";
 
 const hour = 3_600_000;
 

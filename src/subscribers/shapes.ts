@@ -4,7 +4,8 @@ import type { Db } from "../db.ts";
 import type { SubscriberState } from "../schema.ts";
 import { iso, isoOrNull } from "../statuspage/shapes.ts";
 import { confirmationLifeMs } from "./links.ts";
-import { addressOf, type Subscriber, wishOf } from "./subscribers.ts";
+import { addressOf, type Subscriber } from "./subscribers.ts";
+import { wishOf } from "./wishes.ts";
 
 /** Statuspage's channels; we have the first. */
 export const channels = ["email", "sms", "slack", "webhook", "teams", "integration_partner"] as const;

@@ -8,7 +8,6 @@
 import { randomBytes } from "node:crypto";
 import { and, asc, desc, eq, gt, inArray, isNotNull, lt, sql } from "drizzle-orm";
 import { type Actor, recordDeed } from "../audit/audit.ts";
-import { requireComponent } from "../components/components.ts";
 import { blindIndex, seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
@@ -25,14 +24,12 @@ import {
 } from "../schema.ts";
 import { confirmationMemoryMs, confirmationsSpent, mayConfirm, queueConfirmation } from "./confirmations.ts";
 import { byId, confirmationLifeMs, findByConfirmation } from "./links.ts";
+import { chooseComponents, requireWish, type Wish } from "./wishes.ts";
 
 export type Subscriber = typeof subscribers.$inferSelect;
 
 export const consentSentence =
   "Mail me about incidents and maintenance on this page. I can leave at any time with one click.";
-
-/** What one asks for: everything, or some components. */
-export type Wish = { wholePage: boolean; componentIds: string[] };
 
 /**
  * A visitor asks to subscribe. Answers nothing, because the answer must not depend on whether the address is known.
@@ -136,22 +133,6 @@ export function confirmSubscriber(
     const by: Actor = { kind: "subscriber", id: subscriber.id };
     recordDeed(tx, by, input.now, { pageId: input.pageId, action: "subscriber.confirm", subject: subscriber.id });
     return { ...subscriber, ...change };
-  });
-}
-
-export function changeWish(db: Db, input: { subscriber: Subscriber; wish: Wish; now: number; by: Actor }): void {
-  const { subscriber, wish } = input;
-  requireWish(db, subscriber.pageId, wish);
-  if (subscriber.state === "unsubscribed")
-    throw new UserError("conflict", "You have left this page. Subscribe again to be told.");
-  db.transaction((tx) => {
-    tx.update(subscribers).set({ wholePage: wish.wholePage }).where(eq(subscribers.seq, subscriber.seq)).run();
-    chooseComponents(tx, subscriber.seq, wish);
-    recordDeed(tx, input.by, input.now, {
-      pageId: subscriber.pageId,
-      action: "subscriber.change",
-      subject: subscriber.id,
-    });
   });
 }
 
@@ -298,15 +279,6 @@ export function addressOf(keys: Keys, subscriber: Subscriber): string | undefine
     : undefined;
 }
 
-export function wishOf(db: Db | Tx, subscriber: Subscriber): Wish {
-  const rows = db
-    .select({ id: subscriberComponents.componentId })
-    .from(subscriberComponents)
-    .where(eq(subscriberComponents.subscriberSeq, subscriber.seq))
-    .all();
-  return { wholePage: subscriber.wholePage, componentIds: rows.map((row) => row.id) };
-}
-
 export function bySeq(db: Db | Tx, seq: number): Subscriber | undefined {
   return db.select().from(subscribers).where(eq(subscribers.seq, seq)).get();
 }
@@ -319,13 +291,6 @@ export function forgetUnconfirmed(db: Db, input: { now: number }): number {
     .where(lt(confirmationCounts.lastSentAt, input.now - confirmationMemoryMs))
     .run();
   return db.delete(subscribers).where(never).run().changes;
-}
-
-function requireWish(db: Db | Tx, pageId: string, wish: Wish): void {
-  for (const id of wish.componentIds) requireComponent(db, { pageId, id });
-  if (!wish.wholePage && wish.componentIds.length === 0) {
-    throw new UserError("invalid", "Choose the whole page or at least one part of it.", { field: "components" });
-  }
 }
 
 function insertSubscriber(
@@ -392,13 +357,6 @@ function reopen(tx: Tx, known: Subscriber, input: { address: string; wish: Wish;
     .run();
   chooseComponents(tx, known.seq, input.wish);
   return known.seq;
-}
-
-function chooseComponents(tx: Tx, seq: number, wish: Wish): void {
-  tx.delete(subscriberComponents).where(eq(subscriberComponents.subscriberSeq, seq)).run();
-  if (wish.wholePage) return;
-  const rows = [...new Set(wish.componentIds)].map((componentId) => ({ subscriberSeq: seq, componentId }));
-  tx.insert(subscriberComponents).values(rows).run();
 }
 
 function indexAddress(keys: Keys, address: string): Buffer {

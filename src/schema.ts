@@ -160,6 +160,17 @@ export const acmeOrders = sqliteTable(
   ],
 );
 
+/** TXT records that the operator's program was told to put into the DNS, until it has taken them out. */
+export const dnsRecords = sqliteTable(
+  "dns_records",
+  {
+    name: text("name").notNull(),
+    value: text("value").notNull(),
+    createdAt: integer("created_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.name, t.value] })],
+);
+
 /** Settings changed by `candor config set`; a secret one is sealed, any other stands in `value`. */
 export const settings = sqliteTable("settings", {
   name: text("name").primaryKey(),

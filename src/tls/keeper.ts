@@ -14,6 +14,7 @@ import { createAuthorities, type Reach } from "./authorities.ts";
 import { AuthorityProblem, waitSaid } from "./authority.ts";
 import { type Certificate, chooserOf, listCertificates } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
+import { createDnsRecords } from "./dns-records.ts";
 import { asksWindow, isDue, isOvertaken, sourceFor } from "./due.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
 import { wantedNames } from "./names.ts";
@@ -76,12 +77,14 @@ export function createKeeper(input: {
   const { db, keys, clock, log, shelf, wishes, reach, chance = () => randomInt(2 ** 32) / 2 ** 32 } = input;
   const challenges = createChallenges(db);
   const authorities = createAuthorities({ db, keys, clock, log, wishes, reach });
-  const steps = createSteps({ db, keys, clock, log, shelf, challenges, authorities, wishes, chance });
+  const records = createDnsRecords({ db, clock, log, wishes });
+  const steps = createSteps({ db, keys, clock, log, shelf, challenges, records, authorities, wishes, chance });
   const usable = () => listCertificates(db).filter(({ id }) => !shelf.isUnusable(id));
   const underWay = new Map<string, Promise<void>>();
   /** What failed in a way that can't be noted, as on a disk that is full, and until when it rests. */
   const resting = new Map<string, number>();
   let stopped = false;
+  let hasBegun = false;
   let scannedAt = Number.NEGATIVE_INFINITY;
   let seenAt = clock.now();
 
@@ -92,6 +95,8 @@ export function createKeeper(input: {
       start("suffixes", loadSuffixes);
       return;
     }
+    if (!hasBegun) start("records", records.cleanUpLeft);
+    hasBegun = true;
     const now = clock.now();
     if (now < seenAt - clockSlackMs) bringForward(db, { now, byMs: seenAt - now });
     seenAt = now;

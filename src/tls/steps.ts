@@ -20,6 +20,7 @@ import {
   waitSaid,
 } from "./authority.ts";
 import type { Challenges } from "./challenges.ts";
+import type { DnsRecords } from "./dns-records.ts";
 import { keepIssued, readIssued } from "./issued.ts";
 import {
   askAnew,
@@ -59,6 +60,7 @@ export function createSteps(input: {
   log: Log;
   shelf: CertificateShelf;
   challenges: Challenges;
+  records: DnsRecords;
   authorities: Authorities;
   wishes: () => Wishes;
   chance: () => number;
@@ -153,6 +155,7 @@ export function createSteps(input: {
     const way = showing.wayFor(order, offered);
     const challenge = authorization.challenges.find((known) => known.type === way);
     if (!challenge) throw new AuthorityProblem({ type: "noChallenge", detail: `It offers ${offered.join(", ")}.` }, 0);
+    if (showing.mustWait(order, way)) return pollLater(order, undefined);
     const keyAuthorization = await authority.keyAuthorization(challenge);
     if (!isOpen(order)) return; // It was dropped meanwhile, and what it showed taken down.
     if (order.token !== challenge.token || order.challenge !== way)

@@ -126,14 +126,18 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     return authority;
   };
   const wishes = makeWishes(wanted);
-  const keeper = createKeeper({
-    ...{ db: house.db, keys: house.keys, clock, log: house.log, shelf: house.certificates, reach },
-    wishes: () => wishes,
-    chance: () => 0.5,
-  });
+  const begin = () =>
+    createKeeper({
+      ...{ db: house.db, keys: house.keys, clock, log: house.log, shelf: house.certificates, reach },
+      wishes: () => wishes,
+      chance: () => 0.5,
+    });
+  const keeper = begin();
   const served = () => chooserOf(listCertificates(house.db))(host, now);
   return {
     ...{ world, wishes, house, page, keeper, asked, served },
+    /** The keeper of another process, after this one was killed. */
+    begin,
     now: () => now,
     setClock: (to: number) => {
       now = to;

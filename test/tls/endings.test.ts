@@ -105,6 +105,95 @@ test("a host that is removed while its challenge is put up leaves nothing standi
   assert.equal(asked.filter(({ deed, name }) => deed === "accept" && name === host).length, 0);
 });
 
+test("a record that was still in the DNS when the process was killed is taken out by the next one", async () => {
+  const deeds: string[] = [];
+  let hangs = true;
+  const { world, live, begin, served } = makeWorld({
+    dnsHook: async (deed) => {
+      deeds.push(deed);
+      if (deed === "cleanup" && hangs) await new Promise(() => {});
+    },
+  });
+  world.challenge = "dns-01";
+  await live(minute, 2_000);
+  assert.ok(served());
+  assert.deepEqual(deeds, ["present", "cleanup"]);
+  hangs = false;
+  for (const more of [["cleanup"], []]) {
+    deeds.length = 0;
+    const next = begin();
+    next.wake();
+    await next.idle();
+    assert.deepEqual(deeds, more);
+  }
+});
+
+test("a record that was taken out isn't taken out again after a restart", async () => {
+  const deeds: string[] = [];
+  const { world, live, begin } = makeWorld({ dnsHook: async (deed) => void deeds.push(deed) });
+  world.challenge = "dns-01";
+  await live(minute, 2_000);
+  const next = begin();
+  next.wake();
+  await next.idle();
+  assert.deepEqual(deeds, ["present", "cleanup"]);
+});
+
+test("a record that the authority is still to look at stays in the DNS over a restart", async () => {
+  const deeds: string[] = [];
+  const { world, live, begin } = makeWorld({ dnsHook: async (deed, _name, value) => void deeds.push(deed + value) });
+  world.challenge = "dns-01";
+  world.refuse = always("accept", () => new AuthorityUnreachable("It is down."));
+  await live(minute, 2_000);
+  const [presented = ""] = deeds;
+  const next = begin();
+  next.wake();
+  await next.idle();
+  assert.deepEqual([...new Set(deeds)], [presented]);
+});
+
+test("a record that can't be taken out is tried again after the next start, and given up then", async () => {
+  const deeds: string[] = [];
+  const { world, live, begin } = makeWorld({
+    dnsHook: async (deed) => {
+      deeds.push(deed);
+      if (deed === "cleanup") throw new Error("The DNS can't be changed.");
+    },
+  });
+  world.challenge = "dns-01";
+  await live(minute, 2_000);
+  for (const tries of [2, 2]) {
+    const next = begin();
+    next.wake();
+    await next.idle();
+    assert.equal(deeds.filter((deed) => deed === "cleanup").length, tries);
+  }
+});
+
+test("a test waits while the host's own certificate is ordered by handshake, which answers one at a time", async () => {
+  const { world, live, keeper, orders, served } = makeWorld();
+  world.challenge = "tls-alpn-01";
+  world.offers = ["tls-alpn-01"];
+  let looked = false;
+  world.refuse = ({ deed }) => {
+    if (deed !== "accept" || looked) return;
+    // The authority may look at any moment from now on.
+    throw new AuthorityUnreachable("Its answer was lost.");
+  };
+  await live(2_000, 1_000);
+  const [serving] = orders();
+  assert.ok(serving?.keyAuthorization);
+  const shown = keeper.challenges.contextFor(host);
+  await keeper.orderNow({ host, purpose: "test" });
+  await live(2_000, 1_000);
+  assert.ok(shown);
+  assert.equal(keeper.challenges.contextFor(host), shown);
+  looked = true;
+  await live(10 * minute, minute);
+  assert.ok(served());
+  assert.equal(orders("test")[0]?.state, "done");
+});
+
 test("a text that is shown for a host isn't put up once the host is gone", async () => {
   const { world, live, house, page, now, keeper } = makeWorld();
   world.challenge = "http-01";

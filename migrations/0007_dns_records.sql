@@ -1,0 +1,6 @@
+CREATE TABLE `dns_records` (
+	`name` text NOT NULL,
+	`value` text NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`name`, `value`)
+);

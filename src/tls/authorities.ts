@@ -22,7 +22,8 @@ export type Authorities = {
   /** It has closed the account under which `closed` was opened. Heard of it again, because several orders were under way: nothing. */
   replaceAccount(directory: string, closed: OpenAuthority): void;
 };
-export type OpenAuthority = { authority: Authority; description: Description };
+/** `account`: ours, by its URL. */
+export type OpenAuthority = { authority: Authority; description: Description; account: string };
 export type Reach = typeof openAuthority;
 
 /** What an authority says of itself is asked again after a day. */
@@ -51,7 +52,7 @@ export function createAuthorities(input: {
     const description = await authority.describe();
     if (url !== undefined) {
       if (account.contact !== contact) await tellContact(directory, authority, url);
-      return { authority, description };
+      return { authority, description, account: url };
     }
     if (description.needsBinding && !binding)
       throw new AuthorityProblem(
@@ -71,7 +72,7 @@ export function createAuthorities(input: {
     });
     noteRegistered(db, { directory, url: made, contact, keys });
     log.info("certificate.account_made", { directory, terms: description.termsUrl });
-    return { authority, description };
+    return { authority, description, account: made };
   };
 
   /** An address that it doesn't take keeps nobody from ordering. It is told again when the authority is next opened. */

@@ -1,12 +1,13 @@
 /** What the DNS says of a host, as an authority would ask it. */
 import { lookup, Resolver } from "node:dns/promises";
-import { isWildcard, withoutWildcard } from "../host-names.ts";
+import { withoutWildcard } from "../host-names.ts";
+import { type Issuer, issuersIn } from "./caa.ts";
 
 export type Lookup = {
   /** Every address, or none. @throws Error when the DNS doesn't answer */
   addresses(name: string): Promise<string[]>;
-  /** The issuers that a CAA record allows (RFC 8659); undefined where none says anything or the DNS doesn't answer. */
-  allowedIssuers(name: string): Promise<string[] | undefined>;
+  /** Whom the CAA records allow (RFC 8659); undefined where none says anything or the DNS doesn't answer. */
+  allowedIssuers(name: string): Promise<Issuer[] | undefined>;
 };
 
 const answersIn = { timeout: 5_000, tries: 2 };
@@ -42,11 +43,7 @@ export function createLookup(servers: string[]): Lookup {
       for (let labels = withoutWildcard(name).split("."); labels.length > 0; labels = labels.slice(1)) {
         try {
           const records = await resolver.resolveCaa(labels.join("."));
-          const [wild, plain] = [valuesOf(records, "issuewild"), valuesOf(records, "issue")];
-          const speaking = isWildcard(name) && wild.length > 0 ? wild : plain;
-          if (records.length > 0 && speaking.length > 0)
-            return speaking.map((value) => value.split(";")[0]?.trim().toLowerCase() ?? "");
-          if (records.length > 0) return undefined;
+          if (records.length > 0) return issuersIn(records, name);
         } catch (error) {
           if (!nothing.has((error as NodeJS.ErrnoException).code ?? "")) return undefined;
         }
@@ -58,10 +55,4 @@ export function createLookup(servers: string[]): Lookup {
 
 function isLoopback(address: string): boolean {
   return address === "::1" || address.startsWith("127.");
-}
-
-/** Tags may be written in capitals (RFC 8659, 4.1). */
-function valuesOf(records: object[], tag: string): string[] {
-  const entries = records.flatMap((record) => Object.entries(record));
-  return entries.filter(([name]) => name.toLowerCase() === tag).map(([, value]) => String(value));
 }

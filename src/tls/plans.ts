@@ -182,7 +182,7 @@ export function adviceFor(order: Order): string {
     case "noAddress":
       return `Add an A or AAAA record for ${host} with this server's public address.`;
     case "caa":
-      return `Add a CAA record for the authority, like ${host}. CAA 0 issue "letsencrypt.org", or choose another with acme.directory.`;
+      return `Let a CAA record allow this, like ${host}. CAA 0 issue "letsencrypt.org", or choose another authority with acme.directory.`;
     case "connection":
     case "unauthorized":
     case "incorrectResponse":

@@ -1,6 +1,6 @@
 /** How a name is shown to be ours: which way is tried, what is shown and told, and that nothing is left standing. */
 import type { Db } from "../db.ts";
-import { withoutWildcard } from "../host-names.ts";
+import { isWildcard, withoutWildcard } from "../host-names.ts";
 import type { ChallengeType } from "../schema.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecord, DnsRecords } from "./dns-records.ts";
@@ -8,6 +8,8 @@ import { findOpenOrder, listOrdersOf, type Order } from "./orders.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Showing = {
+  /** In the order in which they are tried. */
+  waysFor(order: Order): ChallengeType[];
   /** The one that was begun with, unless it isn't open any more; else where one failed the last time, the next, and where it worked, the same. */
   wayFor(order: Order, offered: ChallengeType[]): ChallengeType;
   /** A handshake answers one order of a host: a test waits while the certificate that is served is ordered so. */
@@ -28,13 +30,15 @@ export function createShowing(input: {
 }): Showing {
   const { db, challenges, records, wishes } = input;
   const told: Showing["told"] = new Map();
+  const waysFor = ({ name }: Order): ChallengeType[] => {
+    const byDns: ChallengeType[] = wishes().dnsHook ? ["dns-01"] : [];
+    return isWildcard(name) ? byDns : [...byDns, "http-01", "tls-alpn-01"];
+  };
   return {
     told,
+    waysFor,
     wayFor: (order, offered) => {
-      const ways: ChallengeType[] = wishes().dnsHook
-        ? ["dns-01", "http-01", "tls-alpn-01"]
-        : ["http-01", "tls-alpn-01"];
-      const known = ways.filter((way) => offered.includes(way));
+      const known = waysFor(order).filter((way) => offered.includes(way));
       if (order.challenge && known.includes(order.challenge)) return order.challenge;
       const last = listOrdersOf(db, order).find((other) => other.id !== order.id && other.challenge !== null);
       const at = last?.challenge ? known.indexOf(last.challenge) : -1;

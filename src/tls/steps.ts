@@ -12,13 +12,13 @@ import {
   type Authority,
   AuthorityProblem,
   type ChallengeView,
-  type Description,
   isAboutAccount,
   OrderRefused,
   type OrderView,
   type Problem,
   waitSaid,
 } from "./authority.ts";
+import { refusalIn } from "./caa.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
 import { keepIssued, readIssued } from "./issued.ts";
@@ -97,7 +97,7 @@ export function createSteps(input: {
 
   const ask = async (order: Order, opened: OpenAuthority): Promise<void> => {
     const { authority, description } = opened;
-    await refuseHopeless(order, description);
+    await refuseHopeless(order, opened);
     if (!isOpen(order)) return;
     const now = clock.now();
     const free = mayAskAt(db, { ...order, now });
@@ -125,7 +125,7 @@ export function createSteps(input: {
   };
 
   /** What the authority would find out as well, at the cost of one of the few failures that it allows. */
-  const refuseHopeless = async (order: Order, description: Description): Promise<void> => {
+  const refuseHopeless = async (order: Order, { description, account }: OpenAuthority): Promise<void> => {
     const { lookup, dnsHook } = wishes();
     const host = withoutWildcard(order.name);
     const addresses = dnsHook
@@ -140,10 +140,11 @@ export function createSteps(input: {
         });
     if (addresses?.length === 0)
       throw new AuthorityProblem({ type: "noAddress", detail: `The DNS knows no address of ${host}.` }, 0);
-    const allowed = await lookup.allowedIssuers(order.name);
-    const ours = description.caaIdentities.map((identity) => identity.toLowerCase());
-    if (!allowed || ours.length === 0 || ours.some((identity) => allowed.includes(identity))) return;
-    const detail = `A CAA record of ${host} allows ${allowed.filter(Boolean).join(", ") || "nobody"}, not ${ours.join(" or ")}.`;
+    const issuers = await lookup.allowedIssuers(order.name);
+    if (!issuers || description.caaIdentities.length === 0) return;
+    const { name } = order;
+    const detail = refusalIn(issuers, { name, ours: description.caaIdentities, account, ways: showing.waysFor(order) });
+    if (detail === undefined) return;
     throw new AuthorityProblem({ type: "caa", detail }, 0);
   };
 

@@ -51,6 +51,8 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     refuse: (_asked: Asked, _key: string): unknown => undefined,
     /** All that may be met, where it is more than one. */
     offers: undefined as ChallengeType[] | undefined,
+    /** By which names CAA records call the authorities. */
+    caaIdentities: [] as string[],
     /** What happens while what is to be shown is made ready. */
     thinks: async (_name: string): Promise<void> => {},
     /** What the authority tells of an order, and the certificate that it hands out. */
@@ -67,7 +69,13 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     const authority: Authority = {
       describe: async () => {
         await hear("describe");
-        return { termsUrl: undefined, caaIdentities: [], profiles: [], needsBinding: false, tellsWindows: true };
+        return {
+          termsUrl: undefined,
+          caaIdentities: world.caaIdentities,
+          profiles: [],
+          needsBinding: false,
+          tellsWindows: true,
+        };
       },
       register: async () => {
         await hear("register");

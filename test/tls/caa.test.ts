@@ -1,0 +1,82 @@
+/** What the owner of a domain asks for beyond the authority (RFC 8657): an account, and a way to look. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { issuersIn } from "../../src/tls/caa.ts";
+import { createLookup } from "../../src/tls/lookup.ts";
+import type { Wishes } from "../../src/tls/wishes.ts";
+import { host, hour, makeWorld, minute, one } from "../support/acme-world.ts";
+import { needs } from "../support/need.ts";
+import { startPebble } from "../support/pebble.ts";
+
+const account = `${one.directory}account`;
+
+/** The authority of the world, where the owner of the host says so. */
+async function order(records: string[], wanted: Partial<Wishes> = {}) {
+  const issuers = issuersIn(
+    records.map((issue) => ({ critical: 0, issue })),
+    host,
+  );
+  const lookup = { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => issuers };
+  const lived = makeWorld({ lookup, ...wanted });
+  lived.world.caaIdentities = ["One.test"];
+  await lived.live(minute, 10_000);
+  const { words } = await lived.standing();
+  return { words, opened: lived.opened().length, served: lived.served() !== undefined };
+}
+
+for (const records of [
+  ["one.test"],
+  [`one.test; accounturi=${account}`],
+  [`one.test;AccountURI=${account};validationmethods=dns-01,tls-alpn-01`],
+  ["one.test; validationmethods=HTTP-01"],
+  [
+    "other.test; accounturi=https://other.test/1",
+    `one.test; accounturi=${account}1`,
+    `one.test; accounturi=${account}`,
+  ],
+])
+  test(`a record that says "${records.join('" and "')}" lets the certificate be ordered`, async () => {
+    assert.deepEqual(await order(records), { words: "", opened: 1, served: true });
+  });
+
+for (const [records, words] of [
+  [["other.test"], `A CAA record of ${host} allows other.test, not one.test.`],
+  [[";"], `A CAA record of ${host} allows nobody, not one.test.`],
+  [
+    ["one.test; AccountURI = https://one.test/2"],
+    `A CAA record of ${host} lets one.test certify it for the account https://one.test/2 alone, and this server's is ${account}.`,
+  ],
+  [
+    [`one.test; accounturi=${account}; validationmethods=dns-01`],
+    `A CAA record of ${host} lets one.test look by dns-01 alone, and this server can show ${host} by http-01 or tls-alpn-01.`,
+  ],
+] as const)
+  test(`a record that says "${records.join()}" costs no order, and is told of`, async () => {
+    assert.deepEqual(await order([...records]), { words, opened: 0, served: false });
+  });
+
+test("who may only be looked up in the DNS is certified where a program changes it", async () => {
+  const { served } = await order(["one.test; validationmethods=dns-01"], { dnsHook: async () => {} });
+  assert.ok(served);
+});
+
+test("a host is certified once its record names the right account", async () => {
+  let issue = "one.test; accounturi=https://one.test/2";
+  const allowedIssuers = async () => issuersIn([{ critical: 0, issue }], host);
+  const { world, live, served } = makeWorld({ lookup: { addresses: async () => ["192.0.2.1"], allowedIssuers } });
+  world.caaIdentities = ["one.test"];
+  await live(hour, minute);
+  assert.equal(served(), undefined);
+  issue = `one.test; accounturi=${account}`;
+  await live(3 * hour, minute);
+  assert.ok(served());
+});
+
+test("accounts and ways are read from a real DNS", { skip: needs("pebble", "pebble-challtestsrv") }, async (t) => {
+  const pebble = await startPebble(t);
+  const value = "one.example; accounturi=https://one.example/acct/1; validationmethods=dns-01,http-01";
+  await pebble.tellDns("/add-caa", { host: "example.com.", policies: [{ tag: "issue", value }] });
+  assert.deepEqual(await createLookup([pebble.dns]).allowedIssuers(host), [
+    { domain: "one.example", accountUri: "https://one.example/acct/1", methods: ["dns-01", "http-01"] },
+  ]);
+});

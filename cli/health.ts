@@ -41,7 +41,14 @@ async function health(options: Shared & { url?: string }): Promise<void> {
   const letters = seen.mail
     ? ` ${seen.mail.queued} letters wait${seen.mail.paused ? "; the mail server can't be had" : ""}.`
     : "";
-  printAs(options, seen, () => `Candor ${seen.version} is well at ${at}.${letters}`);
+  // Who asks may be what restarts a server that isn't well, which brings no certificate.
+  const late = seen.certificates?.late > 0 ? ` ${sayLate(seen.certificates.late)}` : "";
+  printAs(options, seen, () => `Candor ${seen.version} is well at ${at}.${letters}${late}`);
+}
+
+function sayLate(hosts: number): string {
+  const whose = hosts === 1 ? "1 host has" : `${hosts} hosts have`;
+  return `${whose} no certificate, or one that should have been renewed long ago: candor host list says why.`;
 }
 
 const troubles: Record<string, string> = {

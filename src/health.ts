@@ -9,25 +9,26 @@ import { version } from "./embedded.ts";
  * answer.
  */
 export function createHealth(house: Deps & { data: string }, pauses: { worstMs(): number }): RequestListener {
-  let known = { trouble: undefined as Trouble | undefined, mail: {}, until: 0 };
+  let known = { trouble: undefined as Trouble | undefined, mail: {}, certificates: {}, until: 0 };
   const look = () => {
     const until = performance.now() + 1_000;
     const before = known.trouble;
     try {
       const { queued, paused } = house.mailer.state();
       const trouble = diskTrouble(house.data) ?? (house.certificates.isWaiting() ? "https_port_taken" : undefined);
-      known = { trouble, mail: { queued, paused: paused !== undefined }, until };
+      const certificates = { late: house.certificates.lateHosts(house.clock.now()).length };
+      known = { trouble, mail: { queued, paused: paused !== undefined }, certificates, until };
     } catch (error) {
       if (before !== "database") house.log.error("health.failed", { error });
-      known = { trouble: "database", mail: {}, until };
+      known = { trouble: "database", mail: {}, certificates: {}, until };
     }
     if (known.trouble !== before)
       house.log[known.trouble ? "error" : "info"]("health.changed", { trouble: known.trouble ?? "none" });
   };
   return (_request, response) => {
     if (performance.now() >= known.until) look();
-    const { trouble, mail } = known;
-    const answer = { ok: trouble === undefined, version, mail, worstPauseMs: pauses.worstMs(), trouble };
+    const { trouble, mail, certificates } = known;
+    const answer = { ok: trouble === undefined, version, mail, certificates, worstPauseMs: pauses.worstMs(), trouble };
     response
       .writeHead(answer.ok ? 200 : 503, {
         "content-type": "application/json; charset=utf-8",

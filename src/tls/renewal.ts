@@ -15,6 +15,11 @@ export function latestRenewal({ notBefore, notAfter }: Life): number {
   return notAfter - life / (life < 10 * day ? 2 : 3);
 }
 
+/** Half of the time that renewal has, and all of its first tries, came to nothing. */
+export function isLate(life: Life, now: number): boolean {
+  return now > (latestRenewal(life) + life.notAfter) / 2;
+}
+
 /**
  * A moment drawn from the authority's window (RFC 9773, 4.2), where it told one that can be meant, and never later than
  * the last moment; else one shortly before that. The draw spreads the renewals of many.

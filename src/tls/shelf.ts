@@ -11,6 +11,7 @@ import type { Log } from "../log.ts";
 import { hosts } from "../schema.ts";
 import { type Certificate, chooserOf, listCertificates, openCertificate } from "./certificates.ts";
 import { posture } from "./posture.ts";
+import { isLate } from "./renewal.ts";
 
 export type CertificateShelf = {
   /** By a host's name in lower case. Names that aren't hosts find nothing, whatever covers them. */
@@ -28,15 +29,20 @@ export type CertificateShelf = {
   /** It can't be yet, because another program has the port. */
   waitForPort(): void;
   isWaiting(): boolean;
+  /** Hosts that visitors can't reach over https, or soon can't, because no certificate came in time. */
+  lateHosts(now: number): string[];
 };
+
+/** Until then a new host, or a server that begins to listen for https, waits for its first one. */
+const firstOneMs = 3_600_000;
 
 export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock; log: Log }): CertificateShelf {
   const { db, keys, clock, log } = input;
   let contexts = new Map<string, SecureContext>();
   let choose = chooserOf([]);
-  let served = new Map<string, number | null>();
+  let served = new Map<string, typeof hosts.$inferSelect>();
   let unusable = new Set<string>();
-  let isServing = false;
+  let servingSince: number | undefined;
   let isWaiting = false;
 
   const reload = () => {
@@ -56,13 +62,13 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
     contexts = ready;
     unusable = refused;
     choose = chooserOf(usable);
-    if (isServing) noteServed();
+    if (servingSince !== undefined) noteServed();
     served = new Map(
       db
         .select()
         .from(hosts)
         .all()
-        .map(({ name, secureSince }) => [name, secureSince]),
+        .map((host) => [host.name, host]),
     );
   };
   /** A millisecond each: of hundreds, only the new one is made. */
@@ -86,12 +92,12 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
   const find = (name: string) => (served.has(name) ? choose(name, clock.now()) : undefined);
   return {
     find: (name) => contexts.get(find(name)?.id ?? ""),
-    servedSince: (name) => served.get(name) ?? undefined,
+    servedSince: (name) => served.get(name)?.secureSince ?? undefined,
     isValid: (name, now) => now < (find(name)?.notAfter ?? 0),
     isUnusable: (id) => unusable.has(id),
     reload,
     beginServing: () => {
-      isServing = true;
+      servingSince = clock.now();
       isWaiting = false;
       reload();
     },
@@ -99,5 +105,15 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
       isWaiting = true;
     },
     isWaiting: () => isWaiting,
+    lateHosts: (now) => {
+      const since = servingSince;
+      if (since === undefined) return [];
+      const isLateFor = ({ name, createdAt }: typeof hosts.$inferSelect) => {
+        const certificate = choose(name, now);
+        return certificate ? isLate(certificate, now) : now - Math.max(createdAt, since) > firstOneMs;
+      };
+      const secure = [...served.values()].filter(({ origin }) => origin.startsWith("https:"));
+      return secure.filter(isLateFor).map(({ name }) => name);
+    },
   };
 }

@@ -119,6 +119,29 @@ test("health isn't taken in by another program's answer, and says what an addres
   }
 });
 
+test("health tells how many certificates are late, and isn't a failure by it", async (t) => {
+  const place = await foundedPlace(t);
+  const run = place.shell();
+  let late = 0;
+  // As a server answers that nobody wants to wait an hour for.
+  const elder = createServer((_request, response) =>
+    response.end(JSON.stringify({ ok: true, version: "0.1.0", certificates: { late } })),
+  ).listen(0, "127.0.0.1");
+  t.after(() => elder.close());
+  await once(elder, "listening");
+  const url = `http://127.0.0.1:${(elder.address() as { port: number }).port}/healthz`;
+  const should = "no certificate, or one that should have been renewed long ago: candor host list says why.";
+  for (const [count, words] of [
+    [0, ""],
+    [1, ` 1 host has ${should}`],
+    [2, ` 2 hosts have ${should}`],
+  ] as const) {
+    late = count;
+    const { code, stdout } = await run(["health", "--url", url]);
+    assert.deepEqual([code, stdout], [0, `Candor 0.1.0 is well at ${url}.${words}\n`]);
+  }
+});
+
 test("health says that a server hangs, soon", async (t) => {
   const place = await foundedPlace(t);
   const server = await place.start(["serve", "--listen", `127.0.0.1:${place.port}`]);

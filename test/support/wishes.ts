@@ -29,4 +29,5 @@ export const emptyShelf: CertificateShelf = {
   beginServing: () => {},
   waitForPort: () => {},
   isWaiting: () => false,
+  lateHosts: () => [],
 };

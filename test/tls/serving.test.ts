@@ -462,3 +462,27 @@ test("nobody is sent to https while another program has its port", async (t) => 
   );
   assert.deepEqual([https, status], ["", 200]);
 });
+
+test("hosts whose certificate is late are counted in the server's health, which is well all the same", async (t) => {
+  let now = Date.now();
+  const { deps, origin, bring } = await serve(t, { now: () => now });
+  const names = ["status.example.com", "other.example.com", "bare.example.net"];
+  const late = () => deps.certificates.lateHosts(now).toSorted();
+  assert.deepEqual(late(), [], "the first one may take an hour");
+  await bring([names[0] ?? ""], { days: [-1, 89] });
+  now += 2 * 3_600_000;
+  assert.deepEqual(late(), names.slice(1).toSorted());
+  await bring(names.slice(1), { days: [-60, 30] });
+  assert.deepEqual(late(), [], "due, and nothing failed yet for long");
+  now += 14 * day;
+  assert.deepEqual(late(), []);
+  now += 2 * day;
+  assert.deepEqual(late(), names.slice(1).toSorted());
+  now += 60 * day;
+  assert.deepEqual(late(), names.toSorted());
+  // What is known is a second old at most.
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const answer = await fetch(`${origin}/healthz`);
+  const seen: any = await answer.json();
+  assert.deepEqual([answer.status, seen.ok, seen.certificates], [200, true, { late: 3 }]);
+});

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { type ListenPlace, parseListen } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { refuseClosedFolder, socketPath } from "../src/server.ts";
+import { portTaken } from "../src/tls/plans.ts";
 import { askServer, enterHouse, flagsFor, isServed, type Json, type Shared, whereOf } from "./house.ts";
 import { printAs } from "./print.ts";
 
@@ -56,8 +57,7 @@ const troubles: Record<string, string> = {
   disk_full: "The disk that holds the data is full, so nothing can be written: make room.",
   read_only:
     "The server may not write to its data folder: check the folder's rights, and whether its disk is read-only.",
-  https_port_taken:
-    "Another program has the port for https, so the page is served over http alone. Find it with ss -ltnp as root and end it; the server takes the port by itself within ten seconds.",
+  https_port_taken: `${portTaken.words} ${portTaken.advice}`,
 };
 
 function readAnswer(text: string): Json | undefined {

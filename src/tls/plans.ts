@@ -90,7 +90,7 @@ function underWay({ notWanted, order }: Plan, state: Standing["state"]): Words {
   return { words: order?.state === "open" ? "A certificate is being ordered." : "", advice: "" };
 }
 
-const portTaken: Words = {
+export const portTaken: Words = {
   words: "Nothing is served over https, because another program has its port.",
   advice: "Find it with ss -ltnp as root and end it. This server takes the port by itself within ten seconds.",
 };

@@ -210,7 +210,7 @@ test("where the https port is taken the page is served over http, and https as s
   const health = () => place.run(["health"]);
   const ill = await health();
   assert.equal(ill.code, 1);
-  assert.match(ill.stderr, /Another program has the port for https, .*\. Find it with ss -ltnp/);
+  assert.ok(ill.stderr.startsWith(`${taken} Find it with ss -ltnp`), ill.stderr);
   assert.equal(JSON.parse((await place.run(["health", "--json"])).stdout).trouble, "https_port_taken");
   blocker.close();
   const answers = () =>

@@ -55,9 +55,9 @@ const definitions = {
   "https.hsts": {
     kind: "choice",
     default: "host",
-    choices: ["off", "host", "subdomains"],
+    choices: ["off", "host", "subdomains", "release"],
     meaning:
-      "Whether browsers are told to use https alone for a year (Strict-Transport-Security): host, once it was served over https for a day; subdomains: for every name below it as well; or off. Taken up within a minute.",
+      "Whether browsers are told to use https alone for a year (Strict-Transport-Security): host, once it was served over https for a day; subdomains: for every name below it as well; off: nothing is said, and who was told so keeps to it; release: who was told so is freed at their next visit. Taken up within a minute.",
   },
   trusted_proxies: {
     kind: "text",

@@ -10,6 +10,7 @@ import type { CertificateShelf } from "./shelf.ts";
 /** Raw header pairs for answers under an origin. */
 export type Transport = (origin: string) => string[];
 
+const header = "strict-transport-security";
 const provenMs = 24 * 3_600_000;
 
 export function createTransport(input: {
@@ -24,10 +25,11 @@ export function createTransport(input: {
     const wish = config.text("https.hsts");
     const { protocol, port, hostname } = new URL(origin);
     if (protocol !== "https:" || port !== "" || wish === "off") return [];
+    if (wish === "release") return [header, "max-age=0"]; // RFC 6797, 6.1.1
     if (listens) {
       const since = certificates.servedSince(hostname);
       if (since === undefined || clock.now() - since < provenMs) return [];
     }
-    return ["strict-transport-security", `max-age=31536000${wish === "subdomains" ? "; includeSubDomains" : ""}`];
+    return [header, `max-age=31536000${wish === "subdomains" ? "; includeSubDomains" : ""}`];
   };
 }

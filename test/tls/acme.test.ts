@@ -530,6 +530,8 @@ test("browsers are bound to https only after a day of it", { skip }, async (t) =
   assert.equal(said(), "max-age=31536000; includeSubDomains");
   house.deps.config.set("https.hsts", "off", Date.now());
   assert.equal(said(), undefined);
+  house.deps.config.set("https.hsts", "release", Date.now());
+  assert.equal(said(), "max-age=0");
 });
 
 test("strangers' names in handshakes and requests never reach the authority", { skip }, async (t) => {

@@ -15,7 +15,6 @@ export type PageSpeed = {
   bare: number;
   loadedMb: number;
   idleMb: number;
-  firstAnswerMs: number;
   /** Of the pressed page. */
   bytes: number;
 };
@@ -74,7 +73,6 @@ export async function measurePage(world: World): Promise<PageSpeed> {
     loadedMb,
     bytes: body.length,
     idleMb,
-    firstAnswerMs: server.firstAnswerMs,
   };
 }
 

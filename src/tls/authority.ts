@@ -128,15 +128,23 @@ export async function openAuthority(account: Account, caFiles: string[]): Promis
         typeof fields.meta === "object" && fields.meta !== null ? (fields.meta as Record<string, unknown>) : {};
       return {
         termsUrl: typeof meta.termsOfService === "string" ? meta.termsOfService : undefined,
-        caaIdentities: Array.isArray(meta.caaIdentities) ? meta.caaIdentities.map(String) : [],
+        caaIdentities: Array.isArray(meta.caaIdentities)
+          ? meta.caaIdentities.map((identity) => plain(String(identity), 253))
+          : [],
         profiles: typeof meta.profiles === "object" && meta.profiles !== null ? Object.keys(meta.profiles) : [],
         needsBinding: meta.externalAccountRequired === true,
         tellsWindows: typeof fields.renewalInfo === "string",
       };
     },
     register: async ({ contact }) => {
-      await client.createAccount({ termsOfServiceAgreed: true, contact: contacts(contact) });
-      return client.getAccountUrl();
+      // Not the client's own way, which asks without end where an answer names no account.
+      const { api } = client as unknown as { api: { createAccount(fields: object): Promise<AxiosAnswer> } };
+      const { status, headers } = await api.createAccount({ termsOfServiceAgreed: true, contact: contacts(contact) });
+      const url = textOf(headers.location);
+      if (url === undefined) throw new AuthorityUnreachable("The authority's answer names no account.");
+      // It was there before, with the address of then.
+      if (status === 200) await authority.changeContact({ contact });
+      return url;
     },
     changeContact: async ({ contact }) => {
       await client.updateAccount({ contact: contacts(contact) });
@@ -215,6 +223,8 @@ function inOwnWords(authority: Authority): Authority {
   return Object.fromEntries(wrapped) as Authority;
 }
 
+type AxiosAnswer = { status: number; headers: Record<string, unknown> };
+
 let loaded: Promise<typeof import("acme-client")> | undefined;
 
 /** One instance of its HTTP client serves every directory, so the roots of all of them are given together. */
@@ -269,12 +279,14 @@ function problemOf(data: unknown): Problem | undefined {
   if (typeof type !== "string") return undefined;
   // Of an order with one name there is at most one, and it says more.
   const below = Array.isArray(subproblems) ? problemOf(subproblems[0]) : undefined;
-  const short = type.replace(/^urn:ietf:params:acme:error:/, "").slice(0, 100);
   if (below) return below;
-  return {
-    type: short,
-    detail: (typeof detail === "string" ? detail : short).replace(/[\s\p{C}]+/gu, " ").slice(0, 500),
-  };
+  const short = plain(type.replace(/^urn:ietf:params:acme:error:/, ""), 100);
+  return { type: short, detail: typeof detail === "string" ? plain(detail, 500) : short };
+}
+
+/** In one line, and without what moves a terminal's cursor. */
+function plain(words: string, longest: number): string {
+  return words.replace(/[\s\p{C}]+/gu, " ").slice(0, longest);
 }
 
 /** @returns milliseconds that a Retry-After asks for: seconds or a date (RFC 9110, 10.2.3) */
@@ -320,7 +332,7 @@ function authorizationView(data: unknown): AuthorizationView {
     status,
     name: String((identifier as { value?: unknown } | undefined)?.value),
     challenges: challenges.map((challenge) => ({
-      type: challenge.type,
+      type: plain(String(challenge.type), 100) as ChallengeType,
       url: String(challenge.url),
       token: String(challenge.token),
       status: String(challenge.status),

@@ -51,8 +51,8 @@ function chooseDirectory(db: Db, input: { name: string; wish: Wishes; now: numbe
   let turn = 0;
   for (const { problem, stumbles } of failuresInARow(db, { name, purpose: "serve" }).toReversed()) {
     if (tries >= patience) turn += 1;
-    // One that wants to be left alone isn't asked three times.
-    else tries += problem === "rateLimited" ? patience : stumbles + 1;
+    // One that wants to be left alone isn't asked three times, nor one that keeps an order for hours.
+    else tries += problem === "rateLimited" || problem === "stuck" ? patience : stumbles + 1;
   }
   if (tries >= patience) turn += 1;
   const { authorities } = wish;

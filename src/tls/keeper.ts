@@ -155,21 +155,29 @@ export function createKeeper(input: {
         if (purpose === "test" || !isOn(wish) || !wantedNames(db, wish).has(name)) return;
         const question = { name, best: chooserOf(usable()), wish, now };
         if (!isDue(db, question)) return;
-        order = await begin({ name, purpose, ...sourceFor(db, question) });
+        const privateKey = await makeKey(wish.keyKind);
+        // That took a while, in which a person may have brought a certificate.
+        if (!isDue(db, { ...question, best: chooserOf(usable()), now: clock.now() })) return;
+        order = begin({ name, purpose, privateKey, ...sourceFor(db, question) });
       }
       if (goesOnAt(order, now) > now) return;
       await steps.take(order);
     }
   };
 
-  const begin = async (wanted: { name: string; purpose: Purpose; directory: string; replaces?: string }) => {
-    const privateKey = await makeKey(wishes().keyKind);
+  const begin = (wanted: {
+    name: string;
+    purpose: Purpose;
+    directory: string;
+    replaces?: string;
+    privateKey: string;
+  }): Order => {
     const { name, purpose, directory } = wanted;
     // A person asked at the same moment as the timetable.
     const open = findOpenOrder(db, { name, purpose });
     if (open) return open;
     log.info("certificate.order_begun", { name, purpose, directory });
-    return beginOrder(db, { ...wanted, privateKey, keys, now: clock.now() });
+    return beginOrder(db, { ...wanted, keys, now: clock.now() });
   };
 
   const askWindow = async (certificate: Certificate): Promise<void> => {
@@ -199,7 +207,7 @@ export function createKeeper(input: {
     stop: async () => {
       stopped = true;
       const late = new Promise((resolve) => setTimeout(resolve, stopMs).unref());
-      await Promise.race([Promise.all(underWay.values()), late]);
+      await Promise.race([Promise.all([...underWay.values(), records.idle()]), late]);
     },
     orderNow: async ({ host, purpose }) => {
       await loadSuffixes();
@@ -213,7 +221,9 @@ export function createKeeper(input: {
         steps.drop(open, "unwanted");
         open = undefined;
       }
-      const order = open ? goOnNow(db, open, { now }) : await begin({ name, purpose, ...source });
+      const order = open
+        ? goOnNow(db, open, { now })
+        : begin({ name, purpose, ...source, privateKey: await makeKey(wish.keyKind) });
       pass();
       return order;
     },

@@ -1,14 +1,15 @@
 /**
  * Orders as rows. For each name and purpose at most one is open, which the database itself sees to; what it needs to go on
  * after a crash is written before the authority is asked. Ended ones are kept for two weeks: they are what the limits of
- * an authority are counted from, and what a person is told of the failures.
+ * an authority are counted from, and what a person is told of the failures. The last that worked is kept for longer: it tells
+ * in which way the authority found the name.
  */
-import { and, asc, desc, eq, gt, isNotNull, isNull, lt, ne, or, sql, sum } from "drizzle-orm";
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, notInArray, or, sql, sum } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
-import { acmeOrders, type ChallengeType } from "../schema.ts";
+import { acmeOrders, type ChallengeType, certificates } from "../schema.ts";
 import type { Problem } from "./authority.ts";
 import { newestRow } from "./certificates.ts";
 import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
@@ -108,7 +109,10 @@ export function bringForward(db: Db, input: { now: number; byMs: number }): void
       .run();
 }
 
-/** Before it is taken, because it may turn out to be none that can be served, or its order be dropped: it counts all the same. */
+/**
+ * Before the authority is asked for it, because its answer may be lost, the order be dropped, or it turn out to be none that can
+ * be served: it counts all the same.
+ */
 export function noteIssued(db: Db, order: Order, input: { now: number }): void {
   const unnoted = and(eq(acmeOrders.id, order.id), isNull(acmeOrders.issuedAt));
   db.update(acmeOrders).set({ issuedAt: input.now }).where(unnoted).run();
@@ -142,7 +146,10 @@ export function noteChallenge(
 }
 
 export function waitUntil(db: Db, order: Order, at: number, problem?: Problem): void {
-  const why = problem ? { problem: problem.type, detail: problem.detail } : {};
+  // Without one the authority has answered, and what failed before is over.
+  const why = problem
+    ? { problem: problem.type, detail: problem.detail }
+    : { problem: null, detail: null, stumbles: 0 };
   change(db, order, { goOnAt: Math.ceil(at), ...why });
 }
 
@@ -225,15 +232,29 @@ export function mayAskAt(
     .all();
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
+  // An authority whose certificates live for less than a week counts by no week: where its next is due, it gives it.
+  const lifeMs = issued.length < limits.duplicates.most ? Number.POSITIVE_INFINITY : shortestLife(db, issued);
+  const within = ({ most, inMs }: Limit): Limit => ({ most, inMs: Math.min(inMs, lifeMs) });
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
     fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), limits.duplicates, now),
+    fullUntil(ends(issued), within(limits.duplicates), now),
   ];
   // An order that says what it replaces doesn't count against the domain.
   if (!input.replaces) free.push(fullUntil(issuedTimes(db, { name, directory, now }), limits.domain, now));
   return Math.max(...free);
+}
+
+/** Of the certificates that came of these orders and are still there. */
+function shortestLife(db: Db | Tx, orders: Order[]): number {
+  const ids = orders.flatMap(({ certificateId }) => certificateId ?? []);
+  const rows = db
+    .select({ from: certificates.notBefore, to: certificates.notAfter })
+    .from(certificates)
+    .where(inArray(certificates.id, ids))
+    .all();
+  return Math.min(Number.POSITIVE_INFINITY, ...rows.map(({ from, to }) => to - from));
 }
 
 /** Counted first, because it is asked often and the limit is seldom near. */
@@ -274,7 +295,9 @@ function ends(orders: Order[]): number[] {
   return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
 }
 
-function fullUntil(times: number[], limit: { most: number; inMs: number }, now: number): number {
+type Limit = { most: number; inMs: number };
+
+function fullUntil(times: number[], limit: Limit, now: number): number {
   // A clock may have been a day ahead; what lies further off never was.
   const within = times.filter((at) => at > now - limit.inMs && at < now + 2 * day).toSorted((a, b) => a - b);
   const oldest = within.at(-limit.most);
@@ -282,9 +305,13 @@ function fullUntil(times: number[], limit: { most: number; inMs: number }, now: 
 }
 
 export function forgetOldOrders(db: Db, input: { now: number }): void {
-  const old = lt(acmeOrders.endedAt, input.now - 15 * day);
+  const { now } = input;
+  const ended = (daysAgo: number) => lt(acmeOrders.endedAt, now - daysAgo * day);
+  const lastFound = sql`(SELECT id FROM (SELECT id, max(created_at) FROM acme_orders
+    WHERE state = 'done' AND challenge IS NOT NULL GROUP BY name, purpose))`;
+  const isOld = or(and(ended(15), notInArray(acmeOrders.id, lastFound)), ended(400));
   db.delete(acmeOrders)
-    .where(and(ne(acmeOrders.state, "open"), old))
+    .where(and(ne(acmeOrders.state, "open"), isOld))
     .run();
 }
 

@@ -59,6 +59,17 @@ export const longestPollMs = hour;
 export const longestPauseMs = day;
 export const longestWaitMs = 8 * day;
 
+/**
+ * How long an order may stay with an authority that neither ends nor forgets it.
+ *
+ * @param leftMs of the certificate in service when the order was opened; undefined: there is none
+ * @param hasOther whether another authority can be asked instead
+ */
+export function longestOrder(leftMs: number | undefined, hasOther: boolean): number {
+  const patientMs = hasOther ? hour : 20 * hour;
+  return Math.max(Math.min(patientMs, (leftMs ?? Number.POSITIVE_INFINITY) / 3), hour);
+}
+
 /** After the first, second, … failure in a row: a slip is mended soon, and what lasts is tried seldom. */
 const pausesMs = [1, 10, 30, 60, 120].map((minutes) => minutes * minute);
 

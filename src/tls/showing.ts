@@ -7,13 +7,16 @@ import type { DnsRecord, DnsRecords } from "./dns-records.ts";
 import { findOpenOrder, listOrdersOf, type Order } from "./orders.ts";
 import type { Wishes } from "./wishes.ts";
 
+/** An authority that hasn't looked until then keeps no other order from being shown. */
+const lookMs = 120_000;
+
 export type Showing = {
   /** In the order in which they are tried. */
   waysFor(order: Order): ChallengeType[];
   /** The one that was begun with, unless it isn't open any more; else where one failed the last time, the next, and where it worked, the same. */
   wayFor(order: Order, offered: ChallengeType[]): ChallengeType;
-  /** A handshake answers one order of a host: a test waits while the certificate that is served is ordered so. */
-  mustWait(order: Order, way: ChallengeType): boolean;
+  /** A handshake answers one order of a host: the other, a test perhaps, waits a while for the authority to look. */
+  mustWait(order: Order, input: { way: ChallengeType; now: number }): boolean;
   /** @throws AuthorityProblem when the operator's program can't change the DNS */
   show(order: Order, input: { way: ChallengeType; token: string; keyAuthorization: string }): Promise<void>;
   /** @param order as it was before it ended, when it still said what it shows */
@@ -45,10 +48,12 @@ export function createShowing(input: {
       const next = last?.state === "failed" ? (at + 1) % known.length : Math.max(at, 0);
       return known[next] ?? "http-01";
     },
-    mustWait: ({ name, purpose }, way) =>
-      way === "tls-alpn-01" &&
-      purpose === "test" &&
-      findOpenOrder(db, { name, purpose: "serve" })?.challenge === "tls-alpn-01",
+    mustWait: ({ name, purpose, keyAuthorization }, { way, now }) => {
+      if (way !== "tls-alpn-01" || keyAuthorization !== null) return false;
+      const other = findOpenOrder(db, { name, purpose: purpose === "test" ? "serve" : "test" });
+      const isShown = other?.challenge === "tls-alpn-01" && other.keyAuthorization !== null;
+      return isShown && Math.abs(now - (other.openedAt ?? 0)) < lookMs;
+    },
     show: async (order, { way, token, keyAuthorization }) => {
       const name = withoutWildcard(order.name);
       if (way === "http-01") challenges.show({ name, token, keyAuthorization });

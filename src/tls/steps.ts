@@ -40,7 +40,7 @@ import {
 import { longestPollMs } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import { createShowing } from "./showing.ts";
-import { createVerdicts, oldestOrderMs, patience } from "./verdicts.ts";
+import { createVerdicts, patience } from "./verdicts.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Steps = {
@@ -50,6 +50,8 @@ export type Steps = {
   drop(order: Order, why: "unwanted" | "overtaken"): void;
 };
 
+/** What an authorization is in that never becomes valid (RFC 8555, 7.1.6). */
+const dead = new Set(["invalid", "deactivated", "expired", "revoked"]);
 /** Between two looks at an order that the authority works on. */
 const pollMs = 500;
 
@@ -67,7 +69,7 @@ export function createSteps(input: {
 }): Steps {
   const { db, keys, clock, log, shelf, authorities, wishes, chance } = input;
   const showing = createShowing(input);
-  const judge = createVerdicts({ ...input, showing });
+  const { judge, isTooOld } = createVerdicts({ ...input, showing });
 
   /** Its host may be removed, or another certificate come, whenever somebody is waited for. */
   const isOpen = (order: Order) => findOrder(db, order.id).state === "open";
@@ -82,8 +84,7 @@ export function createSteps(input: {
         return answerChallenge(order, authority, view);
       case "ready":
         if (!isOpen(order)) return;
-        await authority.finalize(view, { name: order.name, privateKey: keyOf(order, keys) });
-        noteIssued(db, order, { now: clock.now() });
+        await finalize(order, authority, view);
         return pollLater(order, undefined);
       case "processing":
         return pollLater(order, view.retryAfter);
@@ -93,6 +94,16 @@ export function createSteps(input: {
         noteNotIssued(db, order);
         throw new OrderRefused(view.error ?? (await problemBelow(authority, view)));
     }
+  };
+
+  const finalize = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
+    noteIssued(db, order, { now: clock.now() });
+    const wish = { name: order.name, privateKey: keyOf(order, keys) };
+    await authority.finalize(view, wish).catch((error: unknown) => {
+      const isRefused = error instanceof AuthorityProblem && error.status < 500;
+      if (isRefused && order.issuedAt === null) noteNotIssued(db, order);
+      throw error;
+    });
   };
 
   const ask = async (order: Order, opened: OpenAuthority): Promise<void> => {
@@ -150,13 +161,13 @@ export function createSteps(input: {
 
   const answerChallenge = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
     const authorization = await authority.viewAuthorization(view.authorizations[0] ?? "");
-    if (authorization.status === "invalid") throw new OrderRefused(problemAmong(authorization.challenges));
+    if (dead.has(authorization.status)) throw new OrderRefused(problemAmong(authorization.challenges));
     if (authorization.status !== "pending") return pollLater(order, undefined);
     const offered = authorization.challenges.map(({ type }) => type);
     const way = showing.wayFor(order, offered);
     const challenge = authorization.challenges.find((known) => known.type === way);
     if (!challenge) throw new AuthorityProblem({ type: "noChallenge", detail: `It offers ${offered.join(", ")}.` }, 0);
-    if (showing.mustWait(order, way)) return pollLater(order, undefined);
+    if (showing.mustWait(order, { way, now: clock.now() })) return pollLater(order, undefined);
     const keyAuthorization = await authority.keyAuthorization(challenge);
     if (!isOpen(order)) return; // It was dropped meanwhile, and what it showed taken down.
     if (order.token !== challenge.token || order.challenge !== way)
@@ -203,7 +214,7 @@ export function createSteps(input: {
   const pollLater = (order: Order, retryAfter: string | undefined): void => {
     const now = clock.now();
     const age = now - (order.openedAt ?? now);
-    if (age > oldestOrderMs)
+    if (isTooOld(order))
       throw new AuthorityProblem({ type: "stuck", detail: "It doesn't come to an end with the order." }, 0);
     // The longer it takes, the longer until the next look.
     const own = Math.min(Math.max(pollMs, age / 10), 60_000);

@@ -12,12 +12,12 @@ import {
   type Problem,
   waitSaid,
 } from "./authority.ts";
+import { chooserOf, listCertificates } from "./certificates.ts";
 import { askAnew, failOrder, findOrder, type Order, stumble } from "./orders.ts";
+import { longestOrder } from "./renewal.ts";
 import type { Showing } from "./showing.ts";
 import type { Wishes } from "./wishes.ts";
 
-/** An open order that an authority neither ends nor forgets. */
-export const oldestOrderMs = 20 * 3_600_000;
 /** Failures in a row after which another authority, or another way, is tried. */
 export const patience = 3;
 /** What keeps us from asking any authority at all. */
@@ -29,7 +29,13 @@ const longestLeaveMs = 3_600_000;
 /** Before an authority that has forgotten something is asked anew. */
 const breathMs = 500;
 
-/** @returns what judges a failed step. What comes of it stands in the order's row. */
+export type Verdicts = {
+  /** Of a step that failed. What comes of it stands in the order's row. */
+  judge(order: Order, error: unknown): void;
+  /** Whether the authority has had the order for so long that it won't come to an end. */
+  isTooOld(order: Order): boolean;
+};
+
 export function createVerdicts(input: {
   db: Db;
   clock: Clock;
@@ -38,8 +44,19 @@ export function createVerdicts(input: {
   showing: Showing;
   wishes: () => Wishes;
   chance: () => number;
-}): (order: Order, error: unknown) => void {
+}): Verdicts {
   const { db, clock, log, authorities, showing, wishes, chance } = input;
+
+  const hasOther = (order: Order) => wishes().authorities.length > 1 && order.purpose === "serve";
+
+  const isTooOld = (order: Order): boolean => {
+    const { url, openedAt, name } = order;
+    const ageMs = clock.now() - (openedAt ?? clock.now());
+    // No longest time is shorter, and this is asked at every look.
+    if (url === null || openedAt === null || ageMs <= longestOrder(0, true)) return false;
+    const certificate = chooserOf(listCertificates(db))(name, openedAt);
+    return ageMs > longestOrder(certificate && certificate.notAfter - openedAt, hasOther(order));
+  };
 
   const judge = (order: Order, error: unknown): void => {
     const now = clock.now();
@@ -58,9 +75,14 @@ export function createVerdicts(input: {
       fail(order, problem, saidMs);
     } else if ((isForgotten || isGone) && order.asked < 3) {
       authorities.forget(order.directory, { account: isForgotten });
-      showing.takeDown(findOrder(db, order.id));
+      const known = findOrder(db, order.id);
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
-      askAnew(db, order, { replaces: order.replaces, now: now + breathMs });
+      // A certificate may have been issued: the next one is counted by itself.
+      if (known.issuedAt !== null) fail(order, problem, saidMs);
+      else {
+        showing.takeDown(known);
+        askAnew(db, order, { replaces: order.replaces, now: now + breathMs });
+      }
     } else if (passing.has(error.type) || error.status >= 500 || isDoubled(order, error)) {
       stumbleOver(order, problem, saidMs);
     } else {
@@ -74,16 +96,14 @@ export function createVerdicts(input: {
 
   const stumbleOver = (order: Order, problem: Problem, saidMs?: number): void => {
     const now = clock.now();
-    const hasOther = wishes().authorities.length > 1 && order.purpose === "serve";
-    const isTooOld = order.url !== null && now - (order.openedAt ?? now) > oldestOrderMs;
     const isOften = order.stumbles + 1 >= patience;
     // An authority that is down, or wants to be left alone for long, keeps nobody from asking the other.
-    const mayLeave = hasOther && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
+    const mayLeave = hasOther(order) && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
     // Nor does a program that can't change this host's DNS keep the authority from looking elsewhere.
     const hasOtherWay = problem.type === "hook" && isOften && !isWildcard(order.name);
     // Somebody waits for a test's outcome, and nothing hangs on it.
     const isTested = order.purpose === "test" && (isOften || ourOwn.has(problem.type));
-    if (isTooOld || mayLeave || hasOtherWay || isTested) {
+    if (isTooOld(order) || mayLeave || hasOtherWay || isTested) {
       fail(order, problem, saidMs, mayLeave);
       return;
     }
@@ -108,7 +128,7 @@ export function createVerdicts(input: {
     });
   };
 
-  return judge;
+  return { judge, isTooOld };
 }
 
 function iso(at: number): string {

@@ -53,6 +53,8 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     offers: undefined as ChallengeType[] | undefined,
     /** By which names CAA records call the authorities. */
     caaIdentities: [] as string[],
+    /** The authority may hand out one again. */
+    token: (url: string): string => `token of ${url}`,
     /** What happens while what is to be shown is made ready. */
     thinks: async (_name: string): Promise<void> => {},
     /** What the authority tells of an order, and the certificate that it hands out. */
@@ -106,7 +108,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
         status: find(url).status === "pending" ? "pending" : "valid",
         name: find(url).name,
         challenges: (world.offers ?? (world.challenge ? [world.challenge] : [])).map((type) => ({
-          ...{ type, url, token: `token of ${url}`, status: "pending", error: undefined },
+          ...{ type, url, token: world.token(url), status: "pending", error: undefined },
         })),
       }),
       keyAuthorization: async ({ url, token }) => {

@@ -8,6 +8,7 @@ import { type TestContext, test } from "node:test";
 import { connect } from "node:tls";
 import type { SettingName } from "../../src/config.ts";
 import { removeHost } from "../../src/pages/pages.ts";
+import { forgetRegistration } from "../../src/tls/accounts.ts";
 import { host, serveByAcme } from "../support/acme-house.ts";
 import { createAuthority } from "../support/authority.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
@@ -63,7 +64,7 @@ test("where the authority can't come in over http, it is let in by a handshake t
 test("an authority that loses its memory in the middle of an order is told everything again", { skip }, async (t) => {
   const pebble = await startPebble(t);
   const proxy = await startFaultProxy(t, pebble);
-  proxy.instead = ({ path }) => (path.startsWith("/finalize-order") ? "cut" : undefined);
+  proxy.instead = ({ path }) => (path.startsWith("/chalZ/") ? "cut" : undefined);
   const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
   await house.until(() => house.orders(host)[0]?.problem === "unreachable");
   pebble.kill();
@@ -74,6 +75,24 @@ test("an authority that loses its memory in the middle of an order is told every
   assert.equal(await house.isServed(host), true);
   assert.equal(house.orders(host).length, 1, "it is still the same order");
   assert.equal(house.lines.filter((line) => line.includes("certificate.account_made")).length, 2);
+});
+
+test("an order is begun anew where an authority forgets one that it may have issued a certificate for", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.instead = ({ path }) => (path.startsWith("/finalize-order") ? "cut" : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.problem === "unreachable");
+  pebble.kill();
+  await pebble.start();
+  proxy.instead = () => undefined;
+  house.skipAhead(60_000);
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  house.skipAhead(90_000);
+  await house.until(() => house.certificates().length === 1);
+  assert.equal(house.orders(host).filter(({ issuedAt }) => issuedAt !== null).length, 2, "both count");
 });
 
 const json = { "content-type": "application/json" };
@@ -582,3 +601,48 @@ function problem(status: number, type: string, headers: Record<string, string>, 
   const body = JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail, status });
   return { status, headers: { "content-type": "application/problem+json", ...headers }, body };
 }
+
+test("what an authority says moves no cursor, whatever part of it says so", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const body = JSON.stringify({ type: "\u001b]0;owned\u0007\u001b[2Jx", detail: "y\u001b[2J\u009b", status: 400 });
+  const headers = { "content-type": "application/problem+json" };
+  proxy.instead = ({ path }) => (path.startsWith("/order-plz") ? { status: 400, headers, body } : undefined);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.orders(host)[0]?.state === "failed");
+  const { problem, detail } = house.orders(host)[0] ?? {};
+  assert.doesNotMatch(`${problem}${detail}`, /\p{C}/u);
+});
+
+test("an authority that names no account isn't asked for one without end, and keeps nobody from the other", {
+  skip,
+}, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  proxy.change = (given, { path }) => {
+    if (!path.startsWith("/sign-me-up")) return;
+    given.status = 200;
+    delete given.headers.location;
+  };
+  const settings = { "acme.second_directory": pebble.directory };
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host], settings });
+  await house.until(() => {
+    house.skipAhead(60_000);
+    return house.certificates().length === 1;
+  });
+  assert.ok(proxy.asked.filter(({ path }) => path.startsWith("/sign-me-up")).length <= 8);
+});
+
+test("an account that the authority knew before is told our address all the same", { skip }, async (t) => {
+  const pebble = await startPebble(t);
+  const proxy = await startFaultProxy(t, pebble);
+  const house = await serve(t, { ...pebble, ...pick(proxy) }, { hosts: [host] });
+  await house.until(() => house.certificates().length === 1);
+  const told = () => proxy.asked.filter(({ path }) => path.startsWith("/my-account/")).length;
+  assert.equal(told(), 0);
+  forgetRegistration(house.deps.db, proxy.directory);
+  house.skipAhead(25 * hour); // What it was told of the authority is old then.
+  await house.operate("POST", `/hosts/${host}/orders`, { order: {} });
+  await house.until(() => house.certificates().length === 2);
+  assert.equal(told(), 1, proxy.asked.map(({ path }) => path).join());
+});

@@ -6,7 +6,7 @@ import { addHost, removeHost } from "../../src/pages/pages.ts";
 import { AuthorityUnreachable } from "../../src/tls/authority.ts";
 import { forgetUnused, insertCertificate, listCertificates } from "../../src/tls/certificates.ts";
 import { createChallenges } from "../../src/tls/challenges.ts";
-import { listOrdersOf } from "../../src/tls/orders.ts";
+import { forgetOldOrders, listOrdersOf } from "../../src/tls/orders.ts";
 import { findObstacles } from "../../src/tls/reach.ts";
 import { always, by, day, host, hour, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
 import { issue, makeKey } from "../support/issuing.ts";
@@ -359,4 +359,73 @@ test("without a server a person is told what will keep it from ordering, and onl
   assert.match(await words({ contact: "" }), /nobody has agreed to the authority's terms/);
   assert.match(await words({ listens: false }), /doesn't listen for https/);
   assert.match(await words({}), /No server runs here now/);
+});
+
+test("a first authority that never comes to an end keeps nobody from the second before it is too late", async () => {
+  const { world, live, served, now } = makeWorld({ authorities: [one, two] });
+  world.lifeMs = 3 * day;
+  await live(hour, minute);
+  assert.equal(served()?.directory, one.directory);
+  const hung = new Set<string>();
+  let directory = "";
+  world.refuse = (asked) => {
+    directory = asked.directory;
+  };
+  world.tells = (view) => {
+    if (directory !== one.directory) return view;
+    hung.add(view.url);
+    return { ...view, status: "processing", certificate: undefined };
+  };
+  for (let at = 0; at < 4 * 24; at++) {
+    await live(hour, 10 * minute);
+    assert.ok((served()?.notAfter ?? 0) > now(), `expired after ${at} hours; ${hung.size} orders hung`);
+  }
+});
+
+test("an authority that answers again isn't said to be unreachable", async () => {
+  const { world, live, standing, orders } = makeWorld();
+  world.tells = (view) => (view.status === "valid" ? { ...view, status: "processing", certificate: undefined } : view);
+  let looks = 0;
+  world.refuse = ({ deed }) => {
+    if (deed === "viewOrder" && ++looks === 3) throw new AuthorityUnreachable("It hung up.");
+  };
+  await live(10 * minute, 5_000);
+  assert.equal(orders().length, 1);
+  assert.ok(looks > 10);
+  assert.equal((await standing()).words, "A certificate is being ordered.");
+});
+
+test("where a handshake let the authority in, it is tried first at the next renewal", async () => {
+  const { house, world, live, orders, now, served } = makeWorld();
+  world.challenge = "tls-alpn-01";
+  world.offers = ["http-01", "tls-alpn-01"];
+  const shut = new Set<string>();
+  world.refuse = ({ deed }) => {
+    const [open] = orders();
+    if (deed === "accept" && open?.challenge === "http-01" && open.url) shut.add(open.url);
+  };
+  world.tells = (view) =>
+    shut.has(view.url) ? { ...view, status: "invalid", error: { type: "connection", detail: "No." } } : view;
+  await live(hour, minute);
+  assert.equal(orders()[0]?.challenge, "tls-alpn-01");
+  const first = served()?.id;
+  const failed = shut.size;
+  for (let days = 0; days < 34; days++) {
+    forgetOldOrders(house.db, { now: now() });
+    await live(day);
+  }
+  assert.notEqual(served()?.id, first);
+  assert.equal(shut.size, failed);
+});
+
+test("a certificate that comes while an order's key is made makes it needless", async () => {
+  const { house, keeper, now, live, served, opened } = makeWorld();
+  await keeper.planFor([host]); // The suffixes are there.
+  const privateKey = makeKey();
+  const life = { from: now() - hour, to: now() + 90 * day };
+  const path = [new X509Certificate(await issue({ privateKey, name: host, serial: 7, ...life }))];
+  keeper.wake();
+  const own = insertCertificate(house.db, { path, names: [host], privateKey, keys: house.keys, now: now() });
+  await live(minute, 1_000);
+  assert.deepEqual([opened().length, served()?.id === own], [0, true]);
 });

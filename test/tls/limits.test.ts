@@ -1,8 +1,9 @@
 /** What an authority allows one account, kept however much there is to order. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addHost } from "../../src/pages/pages.ts";
-import { always, by, host, hour, makeWorld, minute, problem } from "../support/acme-world.ts";
+import { addHost, removeHost } from "../../src/pages/pages.ts";
+import { AuthorityUnreachable } from "../../src/tls/authority.ts";
+import { always, by, day, host, hour, makeWorld, minute, problem } from "../support/acme-world.ts";
 
 test("of three hundred hosts that come at once, 270 are ordered in three hours, and the others after them", async () => {
   const { house, page, live, asked, now } = makeWorld();
@@ -33,4 +34,48 @@ test("an authority that forgets our account again and again gets no more than ei
   await live(4 * hour, minute);
   assert.equal(registered(), 9);
   assert.ok(served(), `${host} has its certificate when the authority remembers`);
+});
+
+for (const life of [24, 12, 48])
+  test(`certificates that live ${life} hours are renewed in time, whatever an authority of longer ones allows in a week`, async () => {
+    const { world, live, served, now, standing } = makeWorld();
+    world.lifeMs = life * hour;
+    for (let at = 1; at <= 10 * 24; at++) {
+      await live(hour, 10 * minute);
+      assert.ok((served()?.notAfter ?? 0) > now(), `expired after ${at} hours: ${JSON.stringify(await standing())}`);
+    }
+  });
+
+test("certificates that an authority issued and then forgot count, each of them", async () => {
+  const { world, live, asked } = makeWorld();
+  let issued = false;
+  world.refuse = ({ deed }) => {
+    if (deed === "openOrder") issued = false;
+    if (deed === "finalize") issued = true;
+    if (deed === "viewOrder" && issued) throw problem("malformed", 404);
+  };
+  await live(6 * day, 10 * minute);
+  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  assert.ok(made <= 5, `${made} certificates of one name in a week`);
+});
+
+test("a certificate counts also when its answer was lost and its order then dropped", async () => {
+  const { house, page, world, now, setClock, keeper, asked } = makeWorld();
+  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+  const made = () => asked.filter(({ deed, name }) => deed === "finalize" && name === host).length;
+  world.refuse = ({ deed, name }) => {
+    if (deed === "finalize" && name === host) throw new AuthorityUnreachable("It hung up.");
+  };
+  for (let times = 0; times < 10; times++) {
+    const before = made();
+    keeper.wake();
+    await keeper.idle();
+    if (made() === before) break;
+    removeHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.wake();
+    addHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.scanSoon();
+    setClock(now() + 10_000);
+  }
+  assert.ok(made() <= 5, `${made()} certificates in two minutes`);
 });

@@ -22,7 +22,8 @@ export function certificateApi(deps: Deps): Route[] {
   const { db, keys, clock, certificates } = deps;
   const shapesOf = (wanted: Certificate[]) => {
     const names = listHosts(db).map((host) => host.name);
-    const chosen = chooserOf(listCertificates(db));
+    // What can't be read takes no other's place.
+    const chosen = chooserOf(listCertificates(db).filter(({ id }) => !certificates.isUnusable(id)));
     return wanted.map((certificate) => shapeOf(certificate, names, chosen));
   };
   const shape = (certificate: Certificate) => shapesOf([certificate])[0];
@@ -33,7 +34,7 @@ export function certificateApi(deps: Deps): Route[] {
       names: certificate.names,
       /** Hosts of the table that it can serve. */
       hosts,
-      /** Those of them that no other certificate serves. */
+      /** Those of them that are served with it and no other. */
       serves: hosts.filter((host) => chosen(host, clock.now())?.id === certificate.id),
       issuer: certificate.issuer,
       state: stateOf(certificate, clock.now()),

@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { before, test } from "node:test";
+import { eq } from "drizzle-orm";
+import { certificates } from "../../src/schema.ts";
 import { type Authority, createAuthority } from "../support/authority.ts";
 import { monday, openTestHouse } from "../support/house.ts";
+import { keepNew } from "../support/issuing.ts";
 
 let authority: Authority;
 before(async () => {
@@ -209,6 +212,31 @@ test("of two certificates for a host the one that came last is served, and the s
   ]);
   const deeds = (await house.operate("GET", "/v1/audit")).json();
   assert.equal(deeds.filter((deed: any) => deed.action === "certificate.import").length, 2);
+  await house.close();
+});
+
+test("a certificate that can't be read serves no host, and takes no other's place", async () => {
+  const host = "status.example.com";
+  const { certificate, key } = await authority.issue([host]);
+  const given = { chain: certificate + authority.intermediate, key, authority: authority.root };
+  const { house, answer } = await offer(given);
+  const { db, certificates: shelf } = house.deps;
+  const day = 86_400_000;
+  const id = await keepNew(house.deps, { name: host, from: monday - day, to: monday + 90 * day, now: monday });
+  db.update(certificates)
+    .set({ privateKey: Buffer.from("unreadable") })
+    .where(eq(certificates.id, id))
+    .run();
+  shelf.reload();
+  const list = (await house.operate("GET", "/v1/certificates")).json();
+  assert.deepEqual(
+    list.map((row: any) => [row.id, row.hosts, row.serves]),
+    [
+      [id, [host], []],
+      [answer.json().id, [host], [host]],
+    ],
+  );
+  assert.deepEqual((await house.operate("GET", `/v1/certificates/${id}`)).json().serves, []);
   await house.close();
 });
 

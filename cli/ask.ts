@@ -1,7 +1,7 @@
 /** Questions to a person at a terminal, and what stands on standard input. */
 import type { Interface } from "node:readline";
 import { UserError } from "../src/errors.ts";
-import { note } from "./print.ts";
+import { harmless, note } from "./print.ts";
 
 export function isTerminal(): boolean {
   return Boolean(process.stdin.isTTY && process.stderr.isTTY);
@@ -59,7 +59,7 @@ let isClosed = false;
 async function line(question: string): Promise<string> {
   const reader = terminal ?? (await openTerminal());
   if (!isClosed) {
-    reader.setPrompt(question);
+    reader.setPrompt(harmless(question));
     reader.prompt();
   }
   const typed = typedAhead.shift();

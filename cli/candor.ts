@@ -20,6 +20,7 @@ import { addKeyCommands } from "./key.ts";
 import { addMailCommands } from "./mail.ts";
 import { addMemberCommands } from "./member.ts";
 import { addPageCommands } from "./page.ts";
+import { harmless, note } from "./print.ts";
 import { addServeCommand } from "./serve.ts";
 import { addSnapshotCommand } from "./snapshot.ts";
 import { addSubscriberCommands } from "./subscriber.ts";
@@ -30,7 +31,7 @@ main(process.argv).then(
     process.exitCode = code;
   },
   (error) => {
-    process.stderr.write(`${error.stack}\n`);
+    note(error.stack);
     process.exitCode = 70;
   },
 );
@@ -52,19 +53,19 @@ async function main(words: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
     if (error instanceof UserError) {
-      process.stderr.write(`${error.message}\n`);
+      note(error.message);
       return 1;
     }
     if (isDiskFull(error)) {
-      process.stderr.write("The disk is full, so this wasn't finished. Make room and run it again.\n");
+      note("The disk is full, so this wasn't finished. Make room and run it again.");
       return 1;
     }
     if (isDamaged(error)) {
-      process.stderr.write("The database is damaged. Put a snapshot in its place; the README says how.\n");
+      note("The database is damaged. Put a snapshot in its place; the README says how.");
       return 1;
     }
-    process.stderr.write(`This is a bug in Candor ${version}. Please report it with these lines:\n`);
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    note(`This is a bug in Candor ${version}. Please report it with these lines:`);
+    note(String(error instanceof Error ? error.stack : error));
     return 70;
   }
 }
@@ -144,7 +145,7 @@ A first page, from nothing:
 
 /** A mistake in a command's words is answered with that command's help, not with the whole program's. */
 function pointToHelp(command: Command, name: string): void {
-  command.configureOutput({ outputError: (text, write) => write(inOneLine(text, name)) });
+  command.configureOutput({ outputError: (text, write) => write(harmless(inOneLine(text, name))) });
   for (const below of command.commands) pointToHelp(below, `${name} ${below.name()}`);
 }
 

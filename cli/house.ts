@@ -8,6 +8,7 @@ import { type BootOptions, bootOptions, processEnvironment } from "../src/config
 import { FolderInUse } from "../src/db.ts";
 import { type Fault, UserError } from "../src/errors.ts";
 import { openHouse, socketPath } from "../src/server.ts";
+import { note } from "./print.ts";
 
 export type Shared = { data?: string; keyFile?: string; page?: string; json?: boolean };
 
@@ -83,7 +84,7 @@ export async function enterHouse<Result>(
       throw error;
     } finally {
       await house.close();
-      for (const line of troubles) process.stderr.write(line);
+      for (const line of troubles) note(line.trimEnd());
     }
   }
 }

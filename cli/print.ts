@@ -1,20 +1,36 @@
-/** What commands print: JSON for programs, aligned tables and sentences for people. */
+/**
+ * What commands print: JSON for programs, aligned tables and sentences for people. Words may come from an authority, the DNS,
+ * a hook or a stranger: whatever leaves for a terminal leaves through here, and steers none.
+ */
 import type { Shared } from "./house.ts";
 
 export type Cell = string | number | boolean | null | undefined;
 
 /** `--json` prints the answer as it came; otherwise people get theirs. */
 export function printAs(shared: Shared, answer: unknown, forPeople: () => string): void {
-  print(shared.json ? JSON.stringify(answer, null, 2) : forPeople());
+  print(shared.json ? json(answer) : forPeople());
+}
+
+/** JSON escapes the control characters of ASCII by itself, but not U+007F to U+009F, of which some begin sequences too. */
+function json(answer: unknown): string {
+  return JSON.stringify(answer, null, 2).replaceAll(
+    /[\x7f-\x9f]/g,
+    (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
+  );
 }
 
 export function print(text: string): void {
-  if (text !== "") process.stdout.write(`${text}\n`);
+  if (text !== "") process.stdout.write(`${harmless(text)}\n`);
 }
 
 /** To stderr: for a person at a terminal, never part of a command's result. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${harmless(text)}\n`);
+}
+
+/** Without control characters but line breaks and tabs: an escape would move the cursor, or rename the window. */
+export function harmless(text: string): string {
+  return text.replaceAll("\r\n", "\n").replaceAll(/[^\P{Cc}\n\t]+/gu, " ");
 }
 
 /** Columns as wide as their widest cell; the last one runs free. `empty` is said instead of a table without rows. */
@@ -48,7 +64,7 @@ export function time(iso: string | null | undefined): string {
   return iso ? `${iso.slice(0, 19).replace("T", " ")} UTC` : "";
 }
 
-/** A line break or escape in a name must not forge a row or move the cursor. */
+/** A line break in a name must not forge a row. */
 function inCell(value: Cell): string {
   if (value === true) return "yes";
   if (value === false) return "no";

@@ -120,7 +120,7 @@ function untilSignal(): Promise<void> {
 
 /** On a terminal, a person reads: only what is wrong is shown, the rest is for log collectors. */
 function writeTroubles(line: string): void {
-  if (/"level":"(warn|error)"/.test(line)) process.stderr.write(line);
+  if (/"level":"(warn|error)"/.test(line)) note(line.trimEnd());
 }
 
 /** Partials are read again half a second after they were last read. */

@@ -1,6 +1,11 @@
 /** `candor host` as a person reads it: what is said of hosts that have no certificate, and with no server. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import type { Deps } from "../../src/deps.ts";
+import { addHost, listPages } from "../../src/pages/pages.ts";
+import { openHouse } from "../../src/server.ts";
+import { beginOrder, failOrder, stumble } from "../../src/tls/orders.ts";
+import { loadSuffixes } from "../../src/tls/suffixes.ts";
 import { freePort } from "../support/ports.ts";
 import { foundedPlace } from "./program.ts";
 
@@ -19,8 +24,13 @@ async function makeHouse(t: TestContext, settings: Record<string, string> = {}) 
   return { ...place, run };
 }
 
-async function serve(t: TestContext, settings: Record<string, string> = {}) {
+/** @param first what is done to the house before its server starts */
+async function serve(t: TestContext, settings: Record<string, string> = {}, first = (_house: Deps) => {}) {
   const house = await makeHouse(t, settings);
+  const { data, keyFile } = house;
+  const opened = openHouse({ data, keyFile, environment: {}, delivers: false });
+  first(opened);
+  await opened.close();
   const [http, https] = [`127.0.0.1:${house.port}`, `127.0.0.1:${await freePort()}`];
   await house.start(["serve", "--http", http, "--https", https]);
   return house;
@@ -143,4 +153,47 @@ test("a host behind a proxy is said to have no certificate here, and nothing els
   assert.deepEqual([added.stdout, added.stderr], [`The page is served at https://${name} now.\n`, ""]);
   const shown = (await house.run(["host", "show", name])).stdout;
   assert.equal(shown, `Address      https://${name}\nCertificate  none is held by this server\n`);
+});
+
+/** Controls of a terminal but line breaks: C0, DEL and C1. */
+const steering = /[^\P{Cc}\n]/u;
+
+test("what an authority says renames no window and moves no cursor, and programs get it as it came", async (t) => {
+  await loadSuffixes();
+  const [osc, csi] = ["\u001b]0;owned\u0007", "\u009b2J\u007f"];
+  const [limited, refused] = ["limited.example.com", "refused.example.com"];
+  const { run } = await serve(t, { "acme.contact": "o@example.com" }, ({ db, keys }) => {
+    const now = Date.now();
+    const pageId = listPages(db)[0]?.id ?? "";
+    const begin = (host: string) => {
+      addHost(db, { pageId, host, now, by: { kind: "operator" } });
+      return beginOrder(db, { name: host, purpose: "serve", directory, privateKey: "", keys, now });
+    };
+    const said = { detail: `It is ${osc}over${csi}.\r\nTwice.`, saidMs: 3_600_000, now, chance: 0 };
+    failOrder(db, begin(refused), { ...said, type: `bad${osc}${csi}`, mayAskOther: false });
+    stumble(db, begin(limited), { ...said, type: "rateLimited" });
+  });
+  for (const words of [
+    ["list"],
+    ["show", refused],
+    ["show", limited],
+    ["renew", limited],
+    ["add", `https://${refused}:8443`],
+  ]) {
+    const { stdout, stderr } = await run(["host", ...words]);
+    assert.match(stdout + stderr, / ]0;owned over 2J /, words.join(" "));
+    assert.doesNotMatch(stdout + stderr, steering, words.join(" "));
+  }
+  for (const words of [
+    ["config", "get", osc + csi],
+    ["host", "list", osc + csi],
+    ["host", osc + csi],
+  ]) {
+    const { code, stderr } = await run(words);
+    assert.equal(code, 1);
+    assert.doesNotMatch(stderr, steering);
+  }
+  const { stdout } = await run(["host", "show", refused, "--json"]);
+  assert.equal(JSON.parse(stdout).certificate.problem, `bad${osc}${csi}`);
+  assert.doesNotMatch(stdout, steering);
 });

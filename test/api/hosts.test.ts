@@ -20,6 +20,7 @@ import { keepNew } from "../support/issuing.ts";
 
 const name = "status.example.com";
 const minute = 60_000;
+const day = 24 * 60 * minute;
 
 /** A DNS that knows no name, and notes what it is asked. */
 async function listenAsDns(t: TestContext): Promise<{ address: string; asked: string[] }> {
@@ -114,7 +115,6 @@ test("a host without a contact is told how to agree, where this server would get
 
 test("a certificate that is held is told of also where this server doesn't listen for https", async (t) => {
   const { house, ask } = await open(t);
-  const day = 86_400_000;
   await keepNew(house.deps, { name, from: monday - day, to: monday + 40 * day, now: monday });
   const { certificate, served } = await ask("GET", `/${name}`);
   assert.deepEqual([certificate.state, certificate.words], ["valid", "This server doesn't listen for https."]);
@@ -130,6 +130,20 @@ for (const [words, settings, served] of [
     assert.equal((await ask("GET", `/${name}`)).served, served);
     assert.equal((await ask("POST", "", { host: { name: "http://10.0.0.7:8080" } })).served, true);
   });
+
+test("a host isn't served while another program has the port for https", async (t) => {
+  const { house, ask } = await open(t, acme);
+  const shelf = house.deps.certificates;
+  await keepNew(house.deps, { name, from: monday - day, to: monday + 40 * day, now: monday });
+  shelf.beginServing();
+  const isServed = async () => (await ask("GET", `/${name}`)).served;
+  assert.equal(await isServed(), true);
+  shelf.waitForPort();
+  assert.equal(await isServed(), false);
+  assert.match((await ask("GET", `/${name}`)).certificate.words, /^Nothing is served over https/);
+  shelf.beginServing();
+  assert.equal(await isServed(), true);
+});
 
 test("an address isn't advised to import what import refuses", async (t) => {
   const { ask, dns } = await open(t, acme);

@@ -11,12 +11,14 @@ export function addHealthCommand(program: Command): void {
   program
     .command("health")
     .description(
-      "ask the running server whether it is well, can write, and serves https where it is to; exit 1 when it isn't",
+      "ask the running server whether it answers, can write, and has its port for https; exit 1 when it doesn't",
     )
     .option("--url <url>", "where to ask; left out: /healthz at the address that the server listens on")
     .addHelpText(
       "after",
       `
+Hosts whose certificate is late or missing are told of, and the exit status stays 0.
+
 Examples:
   $ candor health
   $ candor health --url http://127.0.0.1:8080/healthz`,

@@ -140,6 +140,9 @@ test("health tells how many certificates are late, and isn't a failure by it", a
     const { code, stdout } = await run(["health", "--url", url]);
     assert.deepEqual([code, stdout], [0, `Candor 0.1.0 is well at ${url}.${words}\n`]);
   }
+  const help = (await run(["health", "--help"])).stdout.replaceAll(/\s+/g, " ");
+  assert.match(help, /certificate is late or missing are told of, and the exit status stays 0\./);
+  assert.doesNotMatch(help, /serves https/);
 });
 
 test("health says that a server hangs, soon", async (t) => {

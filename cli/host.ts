@@ -34,7 +34,9 @@ Examples:
   host
     .command("show")
     .argument("<host>", "one of the page's hosts")
-    .description("its certificate, what is planned, what went wrong, and whether it leads to this server")
+    .description(
+      "its certificate, what is planned, what went wrong, the account that CAA records may name, and whether it leads to this server",
+    )
     .action((name: string, _own, command: Command) => show(name, command.optsWithGlobals()));
   host
     .command("renew")
@@ -94,9 +96,15 @@ async function show(name: string, options: Shared): Promise<void> {
       ["Next step", time(row.certificate?.next_at)],
       [labelFor(row.certificate), row.certificate?.words],
       ["What to do", row.certificate?.advice],
+      ["Account", isByAcme(row, isServed) ? row.account : null],
       ["Leads here", leadsHere(row, isServed, options)],
     ]),
   );
+}
+
+/** Without a server nothing is planned, but its next one goes on. */
+function isByAcme({ certificate }: Json, isServed: boolean): boolean {
+  return certificate !== null && (certificate.next_at !== null || !isServed);
 }
 
 function labelFor(certificate: Json): string {

@@ -7,6 +7,7 @@ import type { Deps } from "../deps.ts";
 import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import { iso } from "../statuspage/shapes.ts";
+import { accountUrl } from "../tls/accounts.ts";
 import { listOrdersOf, type Order } from "../tls/orders.ts";
 import { adviceFor, isElsewhere, type Plan, reasons, type Standing, standingOf, troubleOf } from "../tls/plans.ts";
 import { addHost, findHost, type Host, listHosts, putHostFirst, removeHost } from "./pages.ts";
@@ -56,7 +57,12 @@ export function hostRoutes(deps: Deps): Route[] {
   };
   const showHost = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
-    return c.json({ ...(await shapeOf(host)), obstacles: await obstaclesOf(host) });
+    return c.json({
+      ...(await shapeOf(host)),
+      /** Ours with the authority, by its URL, as CAA records name it (RFC 8657). Null before the first order. */
+      account: accountUrl(db, config.text("acme.directory")) ?? null,
+      obstacles: await obstaclesOf(host),
+    });
   };
   /**
    * Tried where this server gets certificates, or would if a contact were set. Null elsewhere: a proxy is the one to be reached,

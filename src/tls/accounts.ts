@@ -36,6 +36,16 @@ export async function accountFor(db: Db, input: { directory: string; keys: Keys;
   return accountFor(db, input); // Somebody else may have been quicker.
 }
 
+/** Undefined until it is registered. */
+export function accountUrl(db: Db, directory: string): string | undefined {
+  const row = db
+    .select({ url: acmeAccounts.url })
+    .from(acmeAccounts)
+    .where(eq(acmeAccounts.directory, directory))
+    .get();
+  return row?.url ?? undefined;
+}
+
 /** @returns when one more registration is within the authority's limits. In the past: now. */
 export function mayRegisterAt(account: KnownAccount, now: number): number {
   const recent = account.registeredAt.filter((at) => Math.abs(now - at) < registrationsMs);

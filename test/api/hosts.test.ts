@@ -4,6 +4,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type TestContext, test } from "node:test";
 import type { SettingName } from "../../src/config.ts";
+import { accountFor, noteRegistered } from "../../src/tls/accounts.ts";
 import { createChallenges } from "../../src/tls/challenges.ts";
 import {
   beginOrder,
@@ -143,6 +144,21 @@ test("a host isn't served while another program has the port for https", async (
   assert.match((await ask("GET", `/${name}`)).certificate.words, /^Nothing is served over https/);
   shelf.beginServing();
   assert.equal(await isServed(), true);
+});
+
+test("a host tells which account is ours with the authority that is chosen, once there is one", async (t) => {
+  const { house, ask } = await open(t, acme);
+  const { db, keys } = house.deps;
+  const [nowhere, other] = ["https://127.0.0.1:1/directory", "https://other.test/directory"];
+  const account = async () => (await ask("GET", `/${name}`)).account;
+  assert.equal(await account(), null);
+  for (const directory of [other, nowhere]) {
+    await accountFor(db, { directory, keys, now: monday });
+    assert.equal(await account(), null, "its key is made before the authority hears of it");
+    noteRegistered(db, { directory, url: `${directory}/acct/7`, contact: "o@example.com", keys });
+  }
+  assert.equal(await account(), `${nowhere}/acct/7`);
+  assert.ok(!("account" in (await ask("GET"))[0]));
 });
 
 test("an address isn't advised to import what import refuses", async (t) => {

@@ -4,6 +4,7 @@ import { type TestContext, test } from "node:test";
 import type { Deps } from "../../src/deps.ts";
 import { addHost, listPages } from "../../src/pages/pages.ts";
 import { openHouse } from "../../src/server.ts";
+import { accountFor, noteRegistered } from "../../src/tls/accounts.ts";
 import { beginOrder, failOrder, stumble } from "../../src/tls/orders.ts";
 import { loadSuffixes } from "../../src/tls/suffixes.ts";
 import { freePort } from "../support/ports.ts";
@@ -12,8 +13,12 @@ import { foundedPlace } from "./program.ts";
 const name = "status.example.com";
 const directory = "https://127.0.0.1:1/directory";
 
-/** A house whose DNS and whose authority are dead. */
-async function makeHouse(t: TestContext, settings: Record<string, string> = {}) {
+/**
+ * A house whose DNS and whose authority are dead.
+ *
+ * @param first what is done to it before its server starts
+ */
+async function makeHouse(t: TestContext, settings: Record<string, string> = {}, first?: (house: Deps) => unknown) {
   const place = await foundedPlace(t);
   const run = place.shell();
   const all = { "acme.dns_servers": "127.0.0.1:1", "acme.directory": directory, ...settings };
@@ -21,16 +26,17 @@ async function makeHouse(t: TestContext, settings: Record<string, string> = {}) 
     const { code, stderr } = await run(["config", "set", setting, value]);
     assert.equal(code, 0, stderr);
   }
+  if (first) {
+    const { data, keyFile } = place;
+    const opened = openHouse({ data, keyFile, environment: {}, delivers: false });
+    await first(opened);
+    await opened.close();
+  }
   return { ...place, run };
 }
 
-/** @param first what is done to the house before its server starts */
-async function serve(t: TestContext, settings: Record<string, string> = {}, first = (_house: Deps) => {}) {
-  const house = await makeHouse(t, settings);
-  const { data, keyFile } = house;
-  const opened = openHouse({ data, keyFile, environment: {}, delivers: false });
-  first(opened);
-  await opened.close();
+async function serve(t: TestContext, settings: Record<string, string> = {}, first?: (house: Deps) => unknown) {
+  const house = await makeHouse(t, settings, first);
   const [http, https] = [`127.0.0.1:${house.port}`, `127.0.0.1:${await freePort()}`];
   await house.start(["serve", "--http", http, "--https", https]);
   return house;
@@ -153,6 +159,26 @@ test("a host behind a proxy is said to have no certificate here, and nothing els
   assert.deepEqual([added.stdout, added.stderr], [`The page is served at https://${name} now.\n`, ""]);
   const shown = (await house.run(["host", "show", name])).stdout;
   assert.equal(shown, `Address      https://${name}\nCertificate  none is held by this server\n`);
+});
+
+test("a host whose certificate is had by ACME is shown with our account, which a CAA record may have to name", async (t) => {
+  const https = `127.0.0.1:${await freePort()}`;
+  const settings = { "acme.contact": "o@example.com", "https.listen": https };
+  const url = "https://127.0.0.1:1/acct/7";
+  const house = await makeHouse(t, settings, async ({ db, keys }) => {
+    const now = Date.now();
+    addHost(db, { pageId: listPages(db)[0]?.id ?? "", host: name, now, by: { kind: "operator" } });
+    await accountFor(db, { directory, keys, now });
+    noteRegistered(db, { directory, url, contact: "o@example.com", keys });
+  });
+  const account = new RegExp(`^Account +${url}$`, "m");
+  const show = async (host: string) => (await house.run(["host", "show", host])).stdout;
+  assert.match(await show(name), account, "without a server");
+  await house.start(["serve", "--http", `127.0.0.1:${house.port}`]);
+  assert.match(await show(name), account);
+  assert.doesNotMatch(await show("127.0.0.1"), /Account/, "it is served over plain http");
+  await house.run(["host", "add", "10.0.0.7"]);
+  assert.doesNotMatch(await show("10.0.0.7"), /Account/, "no authority certifies it");
 });
 
 /** Controls of a terminal but line breaks: C0, DEL and C1. */

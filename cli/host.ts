@@ -151,13 +151,18 @@ async function order(name: string, purpose: "serve" | "test", options: Shared & 
     const rows: Json[] = await enterHouse(options, (house) => house.ask("GET", path));
     row = rows.find((known) => known.id === made.id) ?? row;
   }
-  printAs(options, row, () => sayOutcome(row, purpose, flagsFor(whereOf(options))));
+  printAs(options, row, () => sayOutcome(row, { host: name, purpose, flags: flagsFor(whereOf(options)) }));
   if (row.state === "failed" || row.words !== null) process.exitCode = 1;
 }
 
-function sayOutcome(row: Json, purpose: "serve" | "test", flags: string): string {
+/** @param asked its host as it was given: the order's name may be a wildcard, which no command takes */
+function sayOutcome(row: Json, asked: { host: string; purpose: "serve" | "test"; flags: string }): string {
+  const { host, purpose, flags } = asked;
   if (row.state === "done") {
-    if (purpose === "serve") return `The new certificate of ${row.name} is served.`;
+    if (purpose === "serve")
+      return row.served
+        ? `The new certificate of ${row.name} is served.`
+        : `The new certificate of ${row.name} is there, but ${host} isn't served with it. To see why: candor host show ${host}${flags} and candor cert list${flags}`;
     return row.challenge === null
       ? `The test certificate of ${row.name} was issued by ${row.authority} and thrown away. The authority knew from before that the name is ours, and didn't look at this server.`
       : `It works: the test certificate of ${row.name} was issued by ${row.authority}, shown to be ours by ${row.challenge}, and thrown away.`;
@@ -165,8 +170,8 @@ function sayOutcome(row: Json, purpose: "serve" | "test", flags: string): string
   if (row.words !== null)
     return [row.words, row.advice, row.next_at && `The next try is at ${time(row.next_at)}.`].filter(Boolean).join(" ");
   return purpose === "serve"
-    ? `The certificate of ${row.name} is being ordered. See: candor host show ${row.name}${flags}`
-    : `A certificate of ${row.name} is being ordered to see whether it can be. What comes of it: candor host test ${row.name}${flags}`;
+    ? `The certificate of ${row.name} is being ordered. See: candor host show ${host}${flags}`
+    : `A certificate of ${row.name} is being ordered to see whether it can be. What comes of it: candor host test ${host}${flags}`;
 }
 
 async function add(name: string, options: Shared): Promise<void> {

@@ -73,14 +73,13 @@ export function hostRoutes(deps: Deps): Route[] {
     const { notWanted, runs } = await planOf(host);
     return !runs || (notWanted && notWanted !== "no contact") ? null : keeper.findObstacles(host.name);
   };
+  const orderOf = (order: Order, plan: Plan) => orderShape(order, plan, deps.clock.now());
   const listOrders = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
     const plan = await planOf(host);
     const { name } = plan;
     const purposes = ["serve", "test"] as const;
-    return c.json(
-      purposes.flatMap((purpose) => listOrdersOf(db, { name, purpose }).map((one) => orderShape(one, plan))),
-    );
+    return c.json(purposes.flatMap((purpose) => listOrdersOf(db, { name, purpose }).map((one) => orderOf(one, plan))));
   };
   const order = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
@@ -104,7 +103,7 @@ export function hostRoutes(deps: Deps): Route[] {
       action: purpose === "test" ? "host.test" : "host.renew",
       subject: host.name,
     });
-    return c.json(orderShape(made, await planOf(host)), 202);
+    return c.json(orderOf(made, await planOf(host)), 202);
   };
 
   const dropHost = async (c: Ctx) => {
@@ -142,7 +141,14 @@ function isServed({ runs, listens, notWanted, isWaiting }: Plan, state: Standing
   return !isWaiting && state !== "none" && state !== "expired";
 }
 
-function orderShape(order: Order, plan: Plan) {
+/** Whether they get it over https from this server, with what the order brought. */
+function isServedWith(order: Order, plan: Plan, now: number): boolean {
+  const { listens, notWanted, certificate } = plan;
+  if (!listens || notWanted === "no https" || order.certificateId === null) return false;
+  return certificate?.id === order.certificateId && isServed(plan, standingOf(plan, now).state);
+}
+
+function orderShape(order: Order, plan: Plan, now: number) {
   const isOpen = order.state === "open";
   // After one that failed another is begun, but for a test.
   const nextAt = isOpen ? order.goOnAt : plan.order?.id === order.id ? plan.nextAt : undefined;
@@ -151,6 +157,8 @@ function orderShape(order: Order, plan: Plan) {
     name: order.name,
     purpose: order.purpose,
     state: order.state,
+    /** The host that is asked about: of a wildcard, others may be served with it. */
+    served: isServedWith(order, plan, now),
     authority: order.directory,
     challenge: order.challenge,
     problem: order.problem,

@@ -8,6 +8,7 @@ import { accountFor, noteRegistered } from "../../src/tls/accounts.ts";
 import { createChallenges } from "../../src/tls/challenges.ts";
 import {
   beginOrder,
+  completeOrder,
   dropOrder,
   failOrder,
   findOrder,
@@ -144,6 +145,64 @@ test("a host isn't served while another program has the port for https", async (
   assert.match((await ask("GET", `/${name}`)).certificate.words, /^Nothing is served over https/);
   shelf.beginServing();
   assert.equal(await isServed(), true);
+});
+
+test("an order tells whether its host is served with what it brought", async (t) => {
+  const { house, ask } = await open(t, { ...acme, "acme.wildcards": "example.com" });
+  const { db, keys, certificates: shelf } = house.deps;
+  const dates = { from: monday - day, to: monday + 40 * day, now: monday };
+  const wildcard = "*.example.com";
+  const obtain = async () => {
+    const order = beginOrder(db, {
+      name: wildcard,
+      purpose: "serve",
+      directory: "https://ca.test/",
+      privateKey: "",
+      keys,
+      now: monday,
+    });
+    assert.equal(await isServed(order), false);
+    completeOrder(db, order, { certificateId: await keepNew(house.deps, { ...dates, name: wildcard }), now: monday });
+    return order;
+  };
+  const isServed = async ({ id }: Order) =>
+    (await ask("GET", `/${name}/orders`)).find((known: any) => known.id === id).served;
+  const first = await obtain();
+  assert.equal(await isServed(first), true);
+  shelf.waitForPort();
+  assert.equal(await isServed(first), false, "another program has the port");
+  shelf.beginServing();
+  const second = await obtain();
+  assert.deepEqual([await isServed(first), await isServed(second)], [false, true]);
+  await keepNew(house.deps, { ...dates, name });
+  assert.equal(await isServed(second), false, "one for its very name goes before it");
+  const tried = beginOrder(db, {
+    name: wildcard,
+    purpose: "test",
+    directory: "https://ca.test/",
+    privateKey: "",
+    keys,
+    now: monday,
+  });
+  completeOrder(db, tried, { certificateId: null, now: monday });
+  assert.equal(await isServed(tried), false);
+});
+
+test("a certificate that came before a proxy did isn't said to be served with", async (t) => {
+  const { house, ask } = await open(t);
+  const { db, keys } = house.deps;
+  const order = beginOrder(db, {
+    name,
+    purpose: "serve",
+    directory: "https://ca.test/",
+    privateKey: "",
+    keys,
+    now: monday,
+  });
+  const certificateId = await keepNew(house.deps, { name, from: monday - day, to: monday + 40 * day, now: monday });
+  completeOrder(db, order, { certificateId, now: monday });
+  assert.equal((await ask("GET", `/${name}`)).served, true, "by the proxy");
+  assert.equal((await ask("GET", `/${name}/orders`))[0].served, false);
 });
 
 test("a host tells which account is ours with the authority that is chosen, once there is one", async (t) => {

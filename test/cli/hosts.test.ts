@@ -1,14 +1,20 @@
 /** `candor host` as a person reads it: what is said of hosts that have no certificate, and with no server. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { type TestContext, test } from "node:test";
+import { eq } from "drizzle-orm";
 import type { Deps } from "../../src/deps.ts";
 import { addHost, listPages } from "../../src/pages/pages.ts";
+import { auditEntries } from "../../src/schema.ts";
 import { openHouse } from "../../src/server.ts";
 import { accountFor, noteRegistered } from "../../src/tls/accounts.ts";
-import { beginOrder, failOrder, stumble } from "../../src/tls/orders.ts";
+import { beginOrder, completeOrder, failOrder, findOpenOrder, stumble } from "../../src/tls/orders.ts";
 import { loadSuffixes } from "../../src/tls/suffixes.ts";
+import { keepNew } from "../support/issuing.ts";
 import { freePort } from "../support/ports.ts";
-import { foundedPlace } from "./program.ts";
+import { startFounded } from "../support/started.ts";
+import { foundedPlace, makePlace } from "./program.ts";
 
 const name = "status.example.com";
 const directory = "https://127.0.0.1:1/directory";
@@ -90,6 +96,59 @@ test("the help says truly what a test asks, and the test names it", async (t) =>
   await run(["host", "add", name]);
   const { stderr } = await run(["host", "test", name]);
   assert.equal(stderr, `Asking https://127.0.0.1:2/try for a certificate of ${name} …\n`);
+});
+
+/** Takes every connection and says nothing. @returns its directory */
+async function listenAsSilent(t: TestContext): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => sockets.add(socket.on("error", () => {}))).listen(0, "127.0.0.1");
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await once(server, "listening");
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}/directory`;
+}
+
+test("a new certificate is said to be served only where its host is served with it", async (t) => {
+  const run = makePlace(t).shell();
+  const own = {
+    "https.listen": `127.0.0.1:${await freePort()}`,
+    "acme.contact": "o@example.com",
+    "acme.directory": await listenAsSilent(t),
+    "acme.dns_hook": "/bin/true",
+  };
+  const server = await startFounded({ host: name, overrides: own });
+  t.after(() => server.stop());
+  const { db, certificates, config } = server.deps;
+  const flags = ["--data", server.data, "--key-file", server.keyFile];
+  let asked = 0;
+  const renew = async (ordered = name) => {
+    const outcome = run(["host", "renew", name, ...flags]);
+    asked += 1;
+    const deeds = () => db.select().from(auditEntries).where(eq(auditEntries.action, "host.renew")).all();
+    while (deeds().length < asked) await new Promise((resolve) => setTimeout(resolve, 20));
+    const now = Date.now();
+    const certificateId = await keepNew(server.deps, { name: ordered, from: now - 1e6, to: now + 4e9, now });
+    const order = findOpenOrder(db, { name: ordered, purpose: "serve" });
+    assert.ok(order);
+    completeOrder(db, order, { certificateId, now });
+    const { code, stdout } = await outcome;
+    return [code, stdout];
+  };
+  const isThere = (ordered: string) =>
+    `The new certificate of ${ordered} is there, but ${name} isn't served with it. To see why: candor host show ${[name, ...flags].join(" ")} and candor cert list ${flags.join(" ")}\n`;
+  assert.deepEqual(await renew(), [0, `The new certificate of ${name} is served.\n`]);
+  certificates.waitForPort();
+  assert.deepEqual(await renew(), [0, isThere(name)]);
+  const { stdout: shown } = await run(["host", "show", name, ...flags]);
+  assert.match(shown, /Nothing is served over https, because another program has its port\./);
+  certificates.beginServing();
+  config.set("acme.wildcards", "example.com", Date.now());
+  const begun = await run(["host", "renew", name, "--no-wait", ...flags]);
+  asked += 1;
+  assert.match(begun.stdout, /^The certificate of \*\.example\.com is being ordered\. See: candor host show status\./);
+  assert.deepEqual(await renew("*.example.com"), [0, isThere("*.example.com")]);
 });
 
 test("an address is listed without a certificate, and isn't said to be served", async (t) => {

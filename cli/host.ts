@@ -191,7 +191,14 @@ async function add(name: string, options: Shared): Promise<void> {
 function sayAdded({ origin, served, certificate }: Json): string {
   if (served) return `The page is served at ${origin} now.`;
   if (certificate?.state !== "none") return `${origin} is listed.`;
-  return `${origin} is listed, and ${certificate.next_at === null ? "has no certificate" : "a certificate is ordered for it"}.`;
+  return `${origin} is listed, and ${sayPlan(certificate)}.`;
+}
+
+/** A limit of the authority may hold back an order for days. */
+function sayPlan({ ordered, next_at: nextAt }: Json): string {
+  if (ordered) return "a certificate is ordered for it";
+  if (nextAt === null) return "has no certificate";
+  return `a certificate is ordered for it${Date.parse(nextAt) <= Date.now() ? "" : ` at ${time(nextAt)}`}`;
 }
 
 async function putFirst(name: string, options: Shared): Promise<void> {

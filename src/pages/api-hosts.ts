@@ -33,6 +33,8 @@ export function hostRoutes(deps: Deps): Route[] {
             state,
             issuer: certificate?.issuer ?? null,
             not_after: certificate ? iso(certificate.notAfter) : null,
+            /** Whether an order is under way. */
+            ordered: !plan.notWanted && plan.order?.state === "open",
             next_at: nextAt === undefined ? null : iso(nextAt),
             problem: plan.notWanted ? null : (plan.order?.problem ?? null),
             words: words || null,

@@ -147,6 +147,27 @@ test("a host isn't served while another program has the port for https", async (
   assert.equal(await isServed(), true);
 });
 
+test("a host tells whether an order is under way for it, also while that waits", async (t) => {
+  const { house, ask } = await open(t, acme);
+  const { db, keys } = house.deps;
+  const isOrdered = async () => (await ask("GET", `/${name}`)).certificate.ordered;
+  assert.equal(await isOrdered(), false);
+  const order = beginOrder(db, {
+    name,
+    purpose: "serve",
+    directory: "https://ca.test/",
+    privateKey: "",
+    keys,
+    now: monday,
+  });
+  assert.equal(await isOrdered(), true);
+  const fault = { type: "rateLimited", detail: "", saidMs: day, mayAskOther: false, now: monday, chance: 0 };
+  stumble(db, order, fault);
+  assert.equal(await isOrdered(), true);
+  failOrder(db, findOrder(db, order.id), fault);
+  assert.equal(await isOrdered(), false);
+});
+
 test("an order tells whether its host is served with what it brought", async (t) => {
   const { house, ask } = await open(t, { ...acme, "acme.wildcards": "example.com" });
   const { db, keys, certificates: shelf } = house.deps;

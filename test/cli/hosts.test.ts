@@ -98,6 +98,22 @@ test("the help says truly what a test asks, and the test names it", async (t) =>
   assert.equal(stderr, `Asking https://127.0.0.1:2/try for a certificate of ${name} …\n`);
 });
 
+test("a certificate whose order a limit holds back is said to be ordered when it will be", async (t) => {
+  await loadSuffixes();
+  const day = 86_400_000;
+  const since = Date.now() - 2 * day;
+  const { run } = await serve(t, { "acme.contact": "o@example.com" }, ({ db, keys }) => {
+    const input = { name, purpose: "serve" as const, directory, privateKey: "", keys, now: since };
+    for (let issued = 0; issued < 4; issued++)
+      completeOrder(db, beginOrder(db, input), { certificateId: null, now: since });
+  });
+  const { stdout } = await run(["host", "add", name]);
+  const at = new Date(since + 7 * day).toISOString().slice(0, 19).replace("T", " ");
+  assert.equal(stdout, `https://${name} is listed, and a certificate is ordered for it at ${at} UTC.\n`);
+  const free = await run(["host", "add", "free.example.com"]);
+  assert.equal(free.stdout, "https://free.example.com is listed, and a certificate is ordered for it.\n");
+});
+
 /** Takes every connection and says nothing. @returns its directory */
 async function listenAsSilent(t: TestContext): Promise<string> {
   const sockets = new Set<Socket>();

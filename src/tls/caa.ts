@@ -34,35 +34,49 @@ function readIssuer(value: string): Issuer {
     const at = parameter.indexOf("=");
     const tag = parameter.slice(0, at).trim().toLowerCase();
     const said = parameter.slice(at + 1).trim();
-    if (tag === "accounturi") issuer.accountUri = said;
+    // Of several none can be met (RFC 8657, 3).
+    if (tag === "accounturi")
+      issuer.accountUri = issuer.accountUri === undefined ? said : `${issuer.accountUri} and ${said}`;
     if (tag === "validationmethods") issuer.methods = said.split(",").map((method) => method.trim().toLowerCase());
   }
   return issuer;
 }
 
+export type Permission = {
+  /** In which the authority may look; empty: it mustn't certify the name. */
+  ways: ChallengeType[];
+  /** Why it mustn't, in a sentence. */
+  refusal?: string;
+};
+
 /**
  * @param input.ours the names by which CAA records call the authority
  * @param input.account our account with it, by its URL
  * @param input.ways how we can show that the name is ours
- * @returns why the authority mustn't certify it, in a sentence; undefined: it may
  */
-export function refusalIn(
+export function permissionIn(
   issuers: Issuer[],
   input: { name: string; ours: string[]; account: string; ways: ChallengeType[] },
-): string | undefined {
+): Permission {
   const { name, account, ways } = input;
   const host = withoutWildcard(name);
   const ours = input.ours.map((identity) => identity.toLowerCase());
   const meant = issuers.filter(({ domain }) => ours.includes(domain));
-  const takesAccount = ({ accountUri }: Issuer) => accountUri === undefined || accountUri === account;
-  const takesWay = ({ methods }: Issuer) => methods === undefined || ways.some((way) => methods.includes(way));
-  if (meant.some((issuer) => takesAccount(issuer) && takesWay(issuer))) return undefined;
+  const forUs = meant.filter(({ accountUri }) => accountUri === undefined || accountUri === account);
+  const allowed = ways.filter((way) => forUs.some(({ methods }) => methods === undefined || methods.includes(way)));
+  if (allowed.length > 0) return { ways: allowed };
+  const refused = (words: string): Permission => ({ ways: [], refusal: `A CAA record for ${host} ${words}` });
   const [first] = meant;
   if (!first) {
-    const allowed = issuers.map(({ domain }) => domain).filter((domain) => domain !== "");
-    return `A CAA record of ${host} allows ${allowed.join(", ") || "nobody"}, not ${ours.join(" or ")}.`;
+    const others = issuers.map(({ domain }) => domain).filter((domain) => domain !== "");
+    return refused(`allows ${others.join(", ") || "nobody"}, not ${ours.join(" or ")}.`);
   }
-  return takesAccount(first)
-    ? `A CAA record of ${host} lets ${first.domain} look by ${first.methods?.join(" or ")} alone, and this server can show ${name} by ${ways.join(" or ")}.`
-    : `A CAA record of ${host} lets ${first.domain} certify it for the account ${first.accountUri} alone, and this server's is ${account}.`;
+  const [mine] = forUs;
+  return mine
+    ? refused(
+        `lets ${mine.domain} look by ${mine.methods?.join(" or ")} alone, and this server can show ${name} by ${ways.join(" or ")}.`,
+      )
+    : refused(
+        `lets ${first.domain} certify it for the account ${first.accountUri} alone, and this server's at ${new URL(account).host} is ${account}.`,
+      );
 }

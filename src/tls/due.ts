@@ -18,12 +18,13 @@ export function isDue(db: Db, { name, best, wish, now }: Question): boolean {
   return now >= mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now });
 }
 
-/** When the next order begins, as far as can be told. */
-export function nextOrderAt(db: Db, { name, best, wish, now }: Question): number {
+/** When the next order begins, as far as can be told, and whether it would have begun but for a limit of the authority. */
+export function nextOrder(db: Db, { name, best, wish, now }: Question): { at: number; isHeld: boolean } {
   const certificate = best(name, now);
   const [last] = failuresInARow(db, { name, purpose: "serve" });
   const due = Math.max(certificate ? renewalOf(certificate) : now, last ? goesOnAt(last, now) : 0);
-  return Math.max(due, mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now }));
+  const free = mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now });
+  return { at: Math.max(due, free), isHeld: due <= now && free > now };
 }
 
 /** A certificate that came after the order was begun, a person's own perhaps, makes it needless. Not told by a clock, which may be wrong. */

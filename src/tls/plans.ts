@@ -2,7 +2,7 @@
 import type { Db } from "../db.ts";
 import { certificateName, isAddress, isWildcard, withoutWildcard } from "../host-names.ts";
 import { type Certificate, type CertificateState, type Chooser, stateOf } from "./certificates.ts";
-import { isOvertaken, nextOrderAt } from "./due.ts";
+import { isOvertaken, nextOrder } from "./due.ts";
 import { isSecureHost } from "./names.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
 import { isPublicName } from "./suffixes.ts";
@@ -24,6 +24,8 @@ export type Plan = {
   runs: boolean;
   /** Whether another program has the port for https. */
   isWaiting: boolean;
+  /** Whether an order is due, and a limit of the authority holds it back. */
+  isHeld: boolean;
 };
 
 /** A host that no certificate is ordered for has one of these reasons. */
@@ -43,10 +45,11 @@ export function planOf(
   const order = last && isOvertaken(last, best, now) ? undefined : last;
   const notWanted = whyNot(db, host, wish);
   const { listens, runs } = wish;
-  const plan = { name, certificate, order, listens, runs, isWaiting };
+  const plan = { name, certificate, order, listens, runs, isWaiting, isHeld: false };
   if (notWanted) return { ...plan, nextAt: undefined, notWanted };
-  const nextAt = open ? goesOnAt(open, now) : nextOrderAt(db, { name, best, wish, now });
-  return { ...plan, nextAt };
+  if (open) return { ...plan, nextAt: goesOnAt(open, now) };
+  const { at, isHeld } = nextOrder(db, { name, best, wish, now });
+  return { ...plan, nextAt: at, isHeld };
 }
 
 /** What this server does comes first: where it holds no certificates, there is nothing to say of names and authorities. */
@@ -84,9 +87,10 @@ export function standingOf(plan: Plan, now: number): Standing {
 
 type Words = Pick<Standing, "words" | "advice">;
 
-function underWay({ notWanted, order }: Plan, state: Standing["state"]): Words {
+function underWay({ notWanted, order, isHeld }: Plan, state: Standing["state"]): Words {
   if (notWanted) return { ...reasons[notWanted], ...(state === "valid" ? { advice: "" } : {}) };
   if (order && order.problem !== null) return { words: troubleOf(order), advice: adviceFor(order) };
+  if (isHeld) return { words: `No certificate is ordered now: ${ofLimits}.`, advice: "It goes on by itself." };
   return { words: order?.state === "open" ? "A certificate is being ordered." : "", advice: "" };
 }
 
@@ -123,6 +127,9 @@ export const reasons: Record<Reason, Words> = {
   },
 };
 
+const ofLimits =
+  "so many were ordered lately that the authority's limits could be passed, or it asked to be left alone";
+
 /** What went wrong, in one sentence and the authority's words. */
 export function troubleOf(order: Order): string {
   const { problem, detail, directory } = order;
@@ -139,7 +146,7 @@ export function troubleOf(order: Order): string {
     case "stuck":
       return `${who} doesn't come to an end with the order.`;
     case "limit":
-      return `${who} isn't asked for another certificate of ${order.name} now: so many were ordered lately that its limits could be passed, or it asked to be left alone.`;
+      return `${who} isn't asked for another certificate of ${order.name} now: ${ofLimits}.`;
     case "unwanted":
       return "It was given up: the host was removed, or another authority was chosen.";
     case "overtaken":
@@ -182,7 +189,9 @@ export function adviceFor(order: Order): string {
     case "noAddress":
       return `Add an A or AAAA record for ${host} with this server's public address.`;
     case "caa":
-      return `Let a CAA record allow this, like ${host}. CAA 0 issue "letsencrypt.org", or choose another authority with acme.directory.`;
+      return isTest
+        ? "Change that record, or add one that allows this. Where it names the account at acme.directory, it is right: a test's directory has another, so that it can't be tried there."
+        : "Change that record, or add one that allows this, or choose another authority with acme.directory.";
     case "connection":
     case "unauthorized":
     case "incorrectResponse":

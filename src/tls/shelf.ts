@@ -7,6 +7,7 @@ import { and, inArray, isNull } from "drizzle-orm";
 import type { Clock } from "../clock.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
+import { isDnsName } from "../host-names.ts";
 import type { Log } from "../log.ts";
 import { hosts } from "../schema.ts";
 import { type Certificate, chooserOf, listCertificates, openCertificate } from "./certificates.ts";
@@ -42,6 +43,8 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
   let choose = chooserOf([]);
   let served = new Map<string, typeof hosts.$inferSelect>();
   let unusable = new Set<string>();
+  /** Since when each host is wanted over https, as far as this process knows. */
+  let wantedSince = new Map<string, number>();
   let servingSince: number | undefined;
   let isWaiting = false;
 
@@ -70,6 +73,9 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
         .all()
         .map((host) => [host.name, host]),
     );
+    const now = clock.now();
+    const secure = [...served.values()].filter(({ name, origin }) => origin.startsWith("https:") && isDnsName(name));
+    wantedSince = new Map(secure.map(({ name }) => [name, wantedSince.get(name) ?? now]));
   };
   /** A millisecond each: of hundreds, only the new one is made. */
   const makeContext = (id: string) => {
@@ -108,12 +114,11 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
     lateHosts: (now) => {
       const since = servingSince;
       if (since === undefined) return [];
-      const isLateFor = ({ name, createdAt }: typeof hosts.$inferSelect) => {
+      const isLateFor = ([name, wanted]: [string, number]) => {
         const certificate = choose(name, now);
-        return certificate ? isLate(certificate, now) : now - Math.max(createdAt, since) > firstOneMs;
+        return certificate ? isLate(certificate, now) : now - Math.max(wanted, since) > firstOneMs;
       };
-      const secure = [...served.values()].filter(({ origin }) => origin.startsWith("https:"));
-      return secure.filter(isLateFor).map(({ name }) => name);
+      return [...wantedSince].filter(isLateFor).map(([name]) => name);
     },
   };
 }

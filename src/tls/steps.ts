@@ -7,6 +7,7 @@ import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
 import { withoutWildcard } from "../host-names.ts";
 import type { Log } from "../log.ts";
+import type { ChallengeType } from "../schema.ts";
 import type { Authorities, OpenAuthority } from "./authorities.ts";
 import {
   type Authority,
@@ -18,7 +19,7 @@ import {
   type Problem,
   waitSaid,
 } from "./authority.ts";
-import { refusalIn } from "./caa.ts";
+import { type Permission, permissionIn } from "./caa.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
 import { keepIssued, readIssued } from "./issued.ts";
@@ -44,7 +45,7 @@ import { createVerdicts, patience } from "./verdicts.ts";
 import type { Wishes } from "./wishes.ts";
 
 export type Steps = {
-  /** Takes an open order as far as one question goes. Never throws: what went wrong stands in its row. */
+  /** Takes an open order as far as one question goes. What went wrong stands in its row. @throws where that can't be written */
   take(order: Order): Promise<void>;
   /** Ends an order that nobody wants any more, of this authority or at all, or that another certificate has made needless. */
   drop(order: Order, why: "unwanted" | "overtaken"): void;
@@ -81,7 +82,7 @@ export function createSteps(input: {
     const view = await authority.viewOrder(order.url);
     switch (view.status) {
       case "pending":
-        return answerChallenge(order, authority, view);
+        return answerChallenge(order, opened, view);
       case "ready":
         if (!isOpen(order)) return;
         await finalize(order, authority, view);
@@ -136,7 +137,7 @@ export function createSteps(input: {
   };
 
   /** What the authority would find out as well, at the cost of one of the few failures that it allows. */
-  const refuseHopeless = async (order: Order, { description, account }: OpenAuthority): Promise<void> => {
+  const refuseHopeless = async (order: Order, opened: OpenAuthority): Promise<void> => {
     const { lookup, dnsHook } = wishes();
     const host = withoutWildcard(order.name);
     const addresses = dnsHook
@@ -151,20 +152,31 @@ export function createSteps(input: {
         });
     if (addresses?.length === 0)
       throw new AuthorityProblem({ type: "noAddress", detail: `The DNS knows no address of ${host}.` }, 0);
-    const issuers = await lookup.allowedIssuers(order.name);
-    if (!issuers || description.caaIdentities.length === 0) return;
-    const { name } = order;
-    const detail = refusalIn(issuers, { name, ours: description.caaIdentities, account, ways: showing.waysFor(order) });
-    if (detail === undefined) return;
-    throw new AuthorityProblem({ type: "caa", detail }, 0);
+    const { refusal } = await permissionFor(order, opened);
+    if (refusal !== undefined) throw new AuthorityProblem({ type: "caa", detail: refusal }, 0);
   };
 
-  const answerChallenge = async (order: Order, authority: Authority, view: OrderView): Promise<void> => {
+  const permissionFor = async (order: Order, { description, account }: OpenAuthority): Promise<Permission> => {
+    const ways = showing.waysFor(order);
+    const ours = description.caaIdentities;
+    const issuers = ours.length === 0 ? undefined : await wishes().lookup.allowedIssuers(order.name);
+    return issuers ? permissionIn(issuers, { name: order.name, ours, account, ways }) : { ways };
+  };
+
+  /** Those of the ways offered in which the owner lets the authority look; where that is none, it says so itself. */
+  const allowedOf = async (order: Order, opened: OpenAuthority, offered: ChallengeType[]): Promise<ChallengeType[]> => {
+    const { ways } = await permissionFor(order, opened);
+    const allowed = offered.filter((way) => ways.includes(way));
+    return allowed.length > 0 ? allowed : offered;
+  };
+
+  const answerChallenge = async (order: Order, opened: OpenAuthority, view: OrderView): Promise<void> => {
+    const { authority } = opened;
     const authorization = await authority.viewAuthorization(view.authorizations[0] ?? "");
     if (dead.has(authorization.status)) throw new OrderRefused(problemAmong(authorization.challenges));
     if (authorization.status !== "pending") return pollLater(order, undefined);
     const offered = authorization.challenges.map(({ type }) => type);
-    const way = showing.wayFor(order, offered);
+    const way = showing.wayFor(order, order.token === null ? await allowedOf(order, opened, offered) : offered);
     const challenge = authorization.challenges.find((known) => known.type === way);
     if (!challenge) throw new AuthorityProblem({ type: "noChallenge", detail: `It offers ${offered.join(", ")}.` }, 0);
     if (showing.mustWait(order, { way, now: clock.now() })) return pollLater(order, undefined);

@@ -23,9 +23,10 @@ export function createTransport(input: {
   const { config, certificates, clock, listens } = input;
   return (origin) => {
     const wish = config.text("https.hsts");
+    // Whoever was bound comes by https also when the host isn't meant to be served so any more (RFC 6797, 6.1.1).
+    if (wish === "release") return [header, "max-age=0"];
     const { protocol, port, hostname } = new URL(origin);
     if (protocol !== "https:" || port !== "" || wish === "off") return [];
-    if (wish === "release") return [header, "max-age=0"]; // RFC 6797, 6.1.1
     if (listens) {
       const since = certificates.servedSince(hostname);
       if (since === undefined || clock.now() - since < provenMs) return [];

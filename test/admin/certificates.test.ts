@@ -80,7 +80,7 @@ test("the settings say of each host whether it has a certificate, until when, an
   assert.deepEqual(said["failing.example.com"], [
     "It has no certificate yet, and is served without one.",
     "A CAA record of example.com allows other.test alone.",
-    'Let a CAA record allow this, like failing.example.com. CAA 0 issue "letsencrypt.org", or choose another authority with acme.directory.',
+    "Change that record, or add one that allows this, or choose another authority with acme.directory.",
     "It is tried again 23 Nov 2026, 10:01 CET.",
   ]);
   assert.deepEqual(said["127.0.0.1"], ["It is served over plain http, as its address says."]);

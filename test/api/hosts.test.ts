@@ -268,7 +268,7 @@ test("an order that has a problem says what to do, and when it is tried again", 
   assert.equal(waiting.next_at, new Date(at).toISOString());
   failOrder(db, again(open1), fault("caa"));
   const failed = await find(open1);
-  assert.match(failed.advice, /^Let a CAA record allow/);
+  assert.match(failed.advice, /^Change that record/);
   assert.equal(failed.goes_on_at, null);
   assert.equal(failed.next_at, new Date(monday + minute).toISOString());
   assert.equal(failed.next_at, (await ask("GET", `/${name}`)).certificate.next_at);

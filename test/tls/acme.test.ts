@@ -8,6 +8,7 @@ import { type TestContext, test } from "node:test";
 import { connect } from "node:tls";
 import type { SettingName } from "../../src/config.ts";
 import { removeHost } from "../../src/pages/pages.ts";
+import { hosts } from "../../src/schema.ts";
 import { forgetRegistration } from "../../src/tls/accounts.ts";
 import { host, serveByAcme } from "../support/acme-house.ts";
 import { createAuthority } from "../support/authority.ts";
@@ -551,6 +552,11 @@ test("browsers are bound to https only after a day of it", { skip }, async (t) =
   assert.equal(said(), undefined);
   house.deps.config.set("https.hsts", "release", Date.now());
   assert.equal(said(), "max-age=0");
+  house.deps.db
+    .update(hosts)
+    .set({ origin: `http://${host}` })
+    .run();
+  assert.equal(said(), "max-age=0", "who is bound comes by https all the same");
 });
 
 test("strangers' names in handshakes and requests never reach the authority", { skip }, async (t) => {

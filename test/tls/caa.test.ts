@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { issuersIn } from "../../src/tls/caa.ts";
 import { createLookup } from "../../src/tls/lookup.ts";
+import { adviceFor } from "../../src/tls/plans.ts";
 import type { Wishes } from "../../src/tls/wishes.ts";
-import { host, hour, makeWorld, minute, one } from "../support/acme-world.ts";
+import { host, hour, makeWorld, minute, one, two } from "../support/acme-world.ts";
 import { needs } from "../support/need.ts";
 import { startPebble } from "../support/pebble.ts";
 
@@ -40,15 +41,27 @@ for (const records of [
   });
 
 for (const [records, words] of [
-  [["other.test"], `A CAA record of ${host} allows other.test, not one.test.`],
-  [[";"], `A CAA record of ${host} allows nobody, not one.test.`],
+  [["other.test"], `A CAA record for ${host} allows other.test, not one.test.`],
+  [[";"], `A CAA record for ${host} allows nobody, not one.test.`],
   [
     ["one.test; AccountURI = https://one.test/2"],
-    `A CAA record of ${host} lets one.test certify it for the account https://one.test/2 alone, and this server's is ${account}.`,
+    `A CAA record for ${host} lets one.test certify it for the account https://one.test/2 alone, and this server's at one.test is ${account}.`,
+  ],
+  [
+    [`one.test; accounturi=${account}; accounturi=https://one.test/2`],
+    `A CAA record for ${host} lets one.test certify it for the account ${account} and https://one.test/2 alone, and this server's at one.test is ${account}.`,
+  ],
+  [
+    [`one.test; accounturi=${account}1`, "one.test; accounturi=https://one.test/2; validationmethods=http-01"],
+    `A CAA record for ${host} lets one.test certify it for the account ${account}1 alone, and this server's at one.test is ${account}.`,
+  ],
+  [
+    [`one.test; accounturi=${account}; validationmethods=dns-01`, "one.test; accounturi=https://one.test/2"],
+    `A CAA record for ${host} lets one.test look by dns-01 alone, and this server can show ${host} by http-01 or tls-alpn-01.`,
   ],
   [
     [`one.test; accounturi=${account}; validationmethods=dns-01`],
-    `A CAA record of ${host} lets one.test look by dns-01 alone, and this server can show ${host} by http-01 or tls-alpn-01.`,
+    `A CAA record for ${host} lets one.test look by dns-01 alone, and this server can show ${host} by http-01 or tls-alpn-01.`,
   ],
 ] as const)
   test(`a record that says "${records.join()}" costs no order, and is told of`, async () => {
@@ -79,4 +92,30 @@ test("accounts and ways are read from a real DNS", { skip: needs("pebble", "pebb
   assert.deepEqual(await createLookup([pebble.dns]).allowedIssuers(host), [
     { domain: "one.example", accountUri: "https://one.example/acct/1", methods: ["dns-01", "http-01"] },
   ]);
+});
+
+test("a way that a CAA record forbids isn't tried", async () => {
+  const issuers = issuersIn([{ critical: 0, issue: "one.test; validationmethods=tls-alpn-01" }], host);
+  const lookup = { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => issuers };
+  const { world, live, orders } = makeWorld({ lookup });
+  world.caaIdentities = ["one.test"];
+  world.challenge = "http-01";
+  world.offers = ["http-01", "tls-alpn-01"];
+  await live(minute, 5_000);
+  assert.equal(orders()[0]?.challenge, "tls-alpn-01");
+});
+
+test("a test at another directory says whose account it tells of", async () => {
+  const issuers = issuersIn([{ critical: 0, issue: `one.test; accounturi=${account}` }], host);
+  const lookup = { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => issuers };
+  const { world, live, keeper, orders, served } = makeWorld({ lookup, testDirectory: two.directory });
+  world.caaIdentities = ["one.test"];
+  await live(minute, 5_000);
+  assert.ok(served(), "the record names this server's account");
+  await keeper.orderNow({ host, purpose: "test" });
+  await live(minute, 5_000);
+  const [tried] = orders("test");
+  assert.ok(tried);
+  assert.match(tried.detail ?? "", /and this server's at two\.test is https:\/\/two\.test\/account\.$/);
+  assert.match(adviceFor(tried), /Where it names the account at acme\.directory, it is right/);
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addHost, removeHost } from "../../src/pages/pages.ts";
 import { AuthorityUnreachable } from "../../src/tls/authority.ts";
+import { standingOf } from "../../src/tls/plans.ts";
 import { always, by, day, host, hour, makeWorld, minute, problem } from "../support/acme-world.ts";
 
 test("of three hundred hosts that come at once, 270 are ordered in three hours, and the others after them", async () => {
@@ -78,4 +79,17 @@ test("a certificate counts also when its answer was lost and its order then drop
     setClock(now() + 10_000);
   }
   assert.ok(made() <= 5, `${made()} certificates in two minutes`);
+});
+
+test("the list says why a host has no certificate where a limit is kept", async () => {
+  const { house, page, live, keeper, now } = makeWorld();
+  const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  house.certificates.beginServing();
+  await live(3 * hour, minute);
+  house.certificates.reload();
+  const late = house.certificates.lateHosts(now());
+  assert.ok(late.length > 10);
+  const plans = await keeper.planFor(late);
+  for (const plan of plans) assert.notEqual(standingOf(plan, now()).words, "", JSON.stringify(standingOf(plan, now())));
 });

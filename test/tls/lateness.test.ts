@@ -1,0 +1,45 @@
+/** When a host's certificate is said to be late: not because the host just came, or goes over to https. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { addHost, putHostFirst } from "../../src/pages/pages.ts";
+import { by, day, hour, makeWorld } from "../support/acme-world.ts";
+
+test("a host that came a minute ago isn't late because links begin with it", async () => {
+  const { house, page, bring, now, setClock } = makeWorld();
+  await bring(now() - day, now() + 90 * day);
+  house.certificates.beginServing();
+  setClock(now() + 10 * day);
+  addHost(house.db, { pageId: page.id, host: "new.example.com", now: now(), by });
+  house.certificates.reload();
+  assert.deepEqual(house.certificates.lateHosts(now()), []);
+  putHostFirst(house.db, { pageId: page.id, host: "new.example.com", now: now(), by });
+  house.certificates.reload();
+  assert.deepEqual(house.certificates.lateHosts(now()), []);
+});
+
+test("a host that goes over to https a minute ago isn't late", async () => {
+  const { house, page, bring, now, setClock } = makeWorld();
+  await bring(now() - day, now() + 90 * day);
+  addHost(house.db, { pageId: page.id, host: "http://plain.example.com", now: now(), by });
+  house.certificates.beginServing();
+  setClock(now() + 10 * day);
+  addHost(house.db, { pageId: page.id, host: "https://plain.example.com", now: now(), by });
+  house.certificates.reload();
+  assert.deepEqual(house.certificates.lateHosts(now()), []);
+});
+
+test("a host without certificate is late an hour after it came, and an hour after the server began to listen", async () => {
+  const { house, page, now, setClock } = makeWorld();
+  const late = () => house.certificates.lateHosts(now());
+  setClock(now() + 10 * day);
+  house.certificates.beginServing();
+  assert.deepEqual(late(), []);
+  setClock(now() + hour + 1);
+  assert.deepEqual(late(), ["status.example.com"]);
+  addHost(house.db, { pageId: page.id, host: "new.example.com", now: now(), by });
+  addHost(house.db, { pageId: page.id, host: "https://192.0.2.1", now: now(), by });
+  house.certificates.reload();
+  assert.deepEqual(late(), ["status.example.com"]);
+  setClock(now() + hour + 1);
+  assert.deepEqual(late(), ["status.example.com", "new.example.com"], "no authority certifies the address");
+});

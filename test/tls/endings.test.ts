@@ -215,6 +215,23 @@ test("a certificate counts also when its order is dropped before it is taken", a
   assert.ok(orders().length <= 5, `${orders().length} certificates of one name in ten minutes`);
 });
 
+test("no certificate is asked for once its order is dropped", async () => {
+  const { world, live, house, page, now, keeper, asked, orders } = makeWorld();
+  addHost(house.db, { pageId: page.id, host: "http://two.example.com", now: now() + 1, by });
+  world.tells = (view) => {
+    removeHost(house.db, { pageId: page.id, host, now: now(), by });
+    keeper.wake();
+    world.tells = (other) => other;
+    return view;
+  };
+  await live(minute, 5_000);
+  assert.equal(orders()[0]?.state, "dropped");
+  assert.deepEqual(
+    asked.filter(({ deed }) => deed === "finalize"),
+    [],
+  );
+});
+
 test("a certificate counts also when its order is dropped between its request and the next look", async () => {
   const { house, page, live, now, setClock, keeper, orders, asked } = makeWorld();
   addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });

@@ -93,3 +93,15 @@ test("the list says why a host has no certificate where a limit is kept", async 
   const plans = await keeper.planFor(late);
   for (const plan of plans) assert.notEqual(standingOf(plan, now()).words, "", JSON.stringify(standingOf(plan, now())));
 });
+
+test("renewals count against nothing that a domain may have, so that all of its hosts are renewed at once", async () => {
+  const { house, page, world, live, asked, now } = makeWorld();
+  const names = Array.from({ length: 49 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  await live(9 * day, 2 * hour);
+  const ordered = () => asked.filter(({ deed }) => deed === "openOrder").length;
+  assert.equal(ordered(), 50, "ten of them waited for a week");
+  world.window = { start: now() - day, end: now() - hour };
+  await live(2 * day, hour);
+  assert.equal(ordered(), 100);
+});

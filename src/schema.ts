@@ -146,7 +146,7 @@ export const acmeOrders = sqliteTable(
     detail: text("detail"),
     /** Until when the authority wants to be left alone with the name. */
     leaveUntil: integer("leave_until"),
-    /** When its certificate was seen to be there, served or not: authorities count it. */
+    /** When its certificate was asked for, whatever became of it: authorities count it. */
     issuedAt: integer("issued_at"),
     certificateId: text("certificate_id"),
     createdAt: integer("created_at").notNull(),

@@ -4,8 +4,9 @@ import type { Certificate, Chooser } from "./certificates.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, mayAskAt, type Order } from "./orders.ts";
 import { believable, latestRenewal, longestPauseMs } from "./renewal.ts";
 import { patience } from "./verdicts.ts";
-import type { AuthorityChoice, Wishes } from "./wishes.ts";
+import type { Wishes } from "./wishes.ts";
 
+type Source = { directory: string; replaces?: string };
 type Question = { name: string; best: Chooser; wish: Wishes; now: number };
 
 /** The questions that cost little come first: this is asked of every name in every pass. */
@@ -34,20 +35,22 @@ export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
   return certificate.row > (order.begunAfter ?? 0);
 }
 
-export function sourceFor(db: Db, { name, best, wish, now }: Question): { directory: string; replaces?: string } {
-  const directory = chooseDirectory(db, { name, wish, now });
+export function sourceFor(db: Db, { name, best, wish, now }: Question): Source {
   const certificate = best(name, now);
-  return certificate?.directory === directory && certificate.renewalId
-    ? { directory, replaces: certificate.renewalId }
-    : { directory };
+  const sources = wish.authorities.map(({ directory }) =>
+    certificate?.directory === directory && certificate.renewalId
+      ? { directory, replaces: certificate.renewalId }
+      : { directory },
+  );
+  return chooseSource(db, { name, sources, now });
 }
 
 /**
  * The first authority, until it failed several times in a row; from then on they take turns. For any reason, because what
  * keeps one from finding the host may not keep the other. One whose limit is reached is passed over.
  */
-function chooseDirectory(db: Db, input: { name: string; wish: Wishes; now: number }): string {
-  const { name, wish, now } = input;
+function chooseSource(db: Db, input: { name: string; sources: Source[]; now: number }): Source {
+  const { name, sources, now } = input;
   let tries = 0;
   let turn = 0;
   for (const { problem, stumbles } of failuresInARow(db, { name, purpose: "serve" }).toReversed()) {
@@ -56,10 +59,8 @@ function chooseDirectory(db: Db, input: { name: string; wish: Wishes; now: numbe
     else tries += problem === "rateLimited" || problem === "stuck" ? patience : stumbles + 1;
   }
   if (tries >= patience) turn += 1;
-  const { authorities } = wish;
-  const inTurn = authorities.map((_, index) => authorities[(turn + index) % authorities.length] as AuthorityChoice);
-  const free = inTurn.find(({ directory }) => mayAskAt(db, { name, directory, now }) <= now);
-  return (free ?? (inTurn[0] as AuthorityChoice)).directory;
+  const inTurn = sources.map((_, index) => sources[(turn + index) % sources.length] as Source);
+  return inTurn.find((source) => mayAskAt(db, { name, ...source, now }) <= now) ?? (inTurn[0] as Source);
 }
 
 /**

@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 import { makeKey } from "./accounts.ts";
 import { createAuthorities, type Reach } from "./authorities.ts";
 import { AuthorityProblem, waitSaid } from "./authority.ts";
-import { type Certificate, chooserOf, listCertificates } from "./certificates.ts";
+import { type Certificate, chooserOf, listCertificates, newestRow } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
 import { createDnsRecords } from "./dns-records.ts";
 import { asksWindow, isDue, isOvertaken, sourceFor } from "./due.ts";
@@ -155,9 +155,10 @@ export function createKeeper(input: {
         if (purpose === "test" || !isOn(wish) || !wantedNames(db, wish).has(name)) return;
         const question = { name, best: chooserOf(usable()), wish, now };
         if (!isDue(db, question)) return;
+        const newest = newestRow(db);
         const privateKey = await makeKey(wish.keyKind);
         // That took a while, in which a person may have brought a certificate.
-        if (!isDue(db, { ...question, best: chooserOf(usable()), now: clock.now() })) return;
+        if (newestRow(db) !== newest && !isDue(db, { ...question, best: chooserOf(usable()) })) return;
         order = begin({ name, purpose, privateKey, ...sourceFor(db, question) });
       }
       if (goesOnAt(order, now) > now) return;

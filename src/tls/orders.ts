@@ -233,16 +233,19 @@ export function mayAskAt(
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
   // An authority whose certificates live for less than a week counts by no week: where its next is due, it gives it.
-  const lifeMs = issued.length < limits.duplicates.most ? Number.POSITIVE_INFINITY : shortestLife(db, issued);
-  const within = ({ most, inMs }: Limit): Limit => ({ most, inMs: Math.min(inMs, lifeMs) });
+  const within = ({ most, inMs }: Limit, counted: Order[]): Limit => ({
+    most,
+    inMs: counted.length < most ? inMs : Math.min(inMs, shortestLife(db, counted)),
+  });
+  const ofDomain = input.replaces ? [] : issuedOf(db, { name, directory, now });
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
     fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), within(limits.duplicates), now),
+    fullUntil(ends(issued), within(limits.duplicates, issued), now),
   ];
   // An order that says what it replaces doesn't count against the domain.
-  if (!input.replaces) free.push(fullUntil(issuedTimes(db, { name, directory, now }), limits.domain, now));
+  if (!input.replaces) free.push(fullUntil(ends(ofDomain), within(limits.domain, ofDomain), now));
   return Math.max(...free);
 }
 
@@ -262,8 +265,7 @@ function askedTimes(db: Db | Tx, input: { directory: string; since: number; now:
   const { directory, since, now } = input;
   const recent = and(
     eq(acmeOrders.directory, directory),
-    gt(acmeOrders.createdAt, since - 21 * hour),
-    or(isNull(acmeOrders.endedAt), gt(acmeOrders.endedAt, since)),
+    or(eq(acmeOrders.state, "open"), gt(acmeOrders.endedAt, since)),
   );
   const [counted] = db
     .select({ asked: sum(acmeOrders.asked) })
@@ -275,20 +277,21 @@ function askedTimes(db: Db | Tx, input: { directory: string; since: number; now:
   return rows.flatMap((order) => Array<number>(order.asked).fill(order.endedAt ?? now));
 }
 
-function issuedTimes(db: Db | Tx, input: { name: string; directory: string; now: number }): number[] {
-  const rows = db
-    .select({ at: sql<number>`coalesce(${acmeOrders.endedAt}, ${acmeOrders.issuedAt})` })
+/** What a certificate replaces was counted when it came: renewals aren't. */
+function issuedOf(db: Db | Tx, input: { name: string; directory: string; now: number }): Order[] {
+  return db
+    .select()
     .from(acmeOrders)
     .where(
       and(
         eq(acmeOrders.domain, registeredDomain(input.name)),
         eq(acmeOrders.directory, input.directory),
+        isNull(acmeOrders.replaces),
         or(gt(acmeOrders.endedAt, input.now - limits.domain.inMs), isNull(acmeOrders.endedAt)),
         or(eq(acmeOrders.state, "done"), isNotNull(acmeOrders.issuedAt)),
       ),
     )
     .all();
-  return rows.map(({ at }) => at);
 }
 
 function ends(orders: Order[]): number[] {

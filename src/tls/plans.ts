@@ -89,8 +89,10 @@ type Words = Pick<Standing, "words" | "advice">;
 
 function underWay({ notWanted, order, isHeld }: Plan, state: Standing["state"]): Words {
   if (notWanted) return { ...reasons[notWanted], ...(state === "valid" ? { advice: "" } : {}) };
-  if (order && order.problem !== null) return { words: troubleOf(order), advice: adviceFor(order) };
-  if (isHeld) return { words: `No certificate is ordered now: ${ofLimits}.`, advice: "It goes on by itself." };
+  const held = `No certificate is ordered now: ${ofLimits}.`;
+  if (order && order.problem !== null)
+    return { words: isHeld ? `${troubleOf(order)} ${held}` : troubleOf(order), advice: adviceFor(order) };
+  if (isHeld) return { words: held, advice: "It goes on by itself." };
   return { words: order?.state === "open" ? "A certificate is being ordered." : "", advice: "" };
 }
 

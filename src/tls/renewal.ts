@@ -65,8 +65,8 @@ export const longestWaitMs = 8 * day;
  * @param leftMs of the certificate in service when the order was opened; undefined: there is none
  * @param hasOther whether another authority can be asked instead
  */
-export function longestOrder(leftMs: number | undefined, hasOther: boolean): number {
-  const patientMs = hasOther ? hour : 20 * hour;
+export function longestOrder(leftMs: number | undefined, hasOther: boolean, failures: number): number {
+  const patientMs = hasOther ? Math.min(hour * 2 ** failures, 20 * hour) : 20 * hour;
   return Math.max(Math.min(patientMs, (leftMs ?? Number.POSITIVE_INFINITY) / 3), hour);
 }
 

@@ -82,9 +82,15 @@ export function createSteps(input: {
     const view = await authority.viewOrder(order.url);
     switch (view.status) {
       case "pending":
+        leaveTooOld(order);
         return answerChallenge(order, opened, view);
       case "ready":
         if (!isOpen(order)) return;
+        if (order.issuedAt !== null) {
+          // It has taken no request.
+          noteNotIssued(db, order);
+          leaveTooOld(order);
+        }
         await finalize(order, authority, view);
         return pollLater(order, undefined);
       case "processing":
@@ -113,7 +119,12 @@ export function createSteps(input: {
     if (!isOpen(order)) return;
     const now = clock.now();
     const free = mayAskAt(db, { ...order, now });
-    if (free > now) return waitUntil(db, order, free, { type: "limit", detail: "" });
+    if (free > now) {
+      // What it replaces wasn't taken, so that it counts now: another authority may be free.
+      if (order.asked > 0 && wishes().authorities.length > 1 && order.purpose === "serve")
+        throw new AuthorityProblem({ type: "limit", detail: "" }, 0, String(Math.ceil((free - now) / 1000)));
+      return waitUntil(db, order, free, { type: "limit", detail: "" });
+    }
     noteAsked(db, order);
     const { profile } = wishes();
     const wish = {
@@ -223,11 +234,15 @@ export function createSteps(input: {
     log.info("certificate.issued", { name, purpose: order.purpose, directory });
   };
 
+  const leaveTooOld = (order: Order): void => {
+    if (isTooOld(order))
+      throw new AuthorityProblem({ type: "stuck", detail: "It doesn't come to an end with the order." }, 0);
+  };
+
   const pollLater = (order: Order, retryAfter: string | undefined): void => {
     const now = clock.now();
     const age = now - (order.openedAt ?? now);
-    if (isTooOld(order))
-      throw new AuthorityProblem({ type: "stuck", detail: "It doesn't come to an end with the order." }, 0);
+    leaveTooOld(order);
     // The longer it takes, the longer until the next look.
     const own = Math.min(Math.max(pollMs, age / 10), 60_000);
     waitUntil(db, order, now + Math.min(Math.max(own, waitSaid(retryAfter, now) ?? 0), longestPollMs));

@@ -13,7 +13,7 @@ import {
   waitSaid,
 } from "./authority.ts";
 import { chooserOf, listCertificates } from "./certificates.ts";
-import { askAnew, failOrder, findOrder, type Order, stumble } from "./orders.ts";
+import { askAnew, failOrder, failuresInARow, findOrder, type Order, stumble } from "./orders.ts";
 import { longestOrder } from "./renewal.ts";
 import type { Showing } from "./showing.ts";
 import type { Wishes } from "./wishes.ts";
@@ -50,12 +50,14 @@ export function createVerdicts(input: {
   const hasOther = (order: Order) => wishes().authorities.length > 1 && order.purpose === "serve";
 
   const isTooOld = (order: Order): boolean => {
-    const { url, openedAt, name } = order;
-    const ageMs = clock.now() - (openedAt ?? clock.now());
+    const { url, openedAt, issuedAt, name } = findOrder(db, order.id);
+    // From the last that it did. A clock that was set back tells nothing.
+    const ageMs = Math.abs(clock.now() - (issuedAt ?? openedAt ?? clock.now()));
     // No longest time is shorter, and this is asked at every look.
-    if (url === null || openedAt === null || ageMs <= longestOrder(0, true)) return false;
+    if (url === null || openedAt === null || ageMs <= longestOrder(0, true, 0)) return false;
     const certificate = chooserOf(listCertificates(db))(name, openedAt);
-    return ageMs > longestOrder(certificate && certificate.notAfter - openedAt, hasOther(order));
+    const leftMs = certificate ? certificate.notAfter - openedAt : 0;
+    return ageMs > longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), failuresInARow(db, order).length);
   };
 
   const judge = (order: Order, error: unknown): void => {
@@ -98,7 +100,10 @@ export function createVerdicts(input: {
     const now = clock.now();
     const isOften = order.stumbles + 1 >= patience;
     // An authority that is down, or wants to be left alone for long, keeps nobody from asking the other.
-    const mayLeave = hasOther(order) && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
+    // But where a certificate may have been issued, the next look tells.
+    const isAsked = findOrder(db, order.id).issuedAt !== null;
+    const mayLeave =
+      hasOther(order) && !isAsked && !ourOwn.has(problem.type) && (isOften || (saidMs ?? 0) > longestLeaveMs);
     // Nor does a program that can't change this host's DNS keep the authority from looking elsewhere.
     const hasOtherWay = problem.type === "hook" && isOften && !isWildcard(order.name);
     // Somebody waits for a test's outcome, and nothing hangs on it.

@@ -1,0 +1,201 @@
+/** How long an authority is waited for, what counts meanwhile against what it allows, and whose turn it is then. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { addHost } from "../../src/pages/pages.ts";
+import { AuthorityUnreachable } from "../../src/tls/authority.ts";
+import { chooserOf, listCertificates } from "../../src/tls/certificates.ts";
+import {
+  beginOrder,
+  completeOrder,
+  forgetOldOrders,
+  mayAskAt,
+  noteAsked,
+  noteChallenge,
+  noteOpened,
+} from "../../src/tls/orders.ts";
+import { loadSuffixes } from "../../src/tls/suffixes.ts";
+import { always, by, day, host, hour, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
+
+test("a new host of a domain whose certificates live a day gets one", async () => {
+  const { house, page, world, live, now, keeper } = makeWorld();
+  world.lifeMs = day;
+  for (const name of ["two.example.com", "three.example.com"])
+    addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  await live(7 * day);
+  addHost(house.db, { pageId: page.id, host: "four.example.com", now: now(), by });
+  await live(3 * day);
+  const [plan] = await keeper.planFor(["four.example.com"]);
+  assert.ok(
+    plan?.certificate,
+    `next at ${new Date(plan?.nextAt ?? 0).toISOString()}, now ${new Date(now()).toISOString()}`,
+  );
+});
+
+test("renewals that count against no domain stay with the first authority", async () => {
+  const { house, page, world, live, now, asked } = makeWorld({ authorities: [one, two] });
+  world.lifeMs = 160 * hour;
+  const names = [host, ...Array.from({ length: 24 }, (_, index) => `status${index}.example.com`)];
+  for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400), two.directory);
+  await live(2 * hour, 10 * minute);
+  await live(162 * hour);
+  const expired = names.filter((name) => (chooserOf(listCertificates(house.db))(name, now())?.notAfter ?? 0) < now());
+  assert.deepEqual(
+    expired,
+    [],
+    `${asked.filter((a) => a.deed === "openOrder" && a.directory === two.directory).length} asked of two`,
+  );
+});
+
+test("an order whose replaced certificate is refused, and which a limit holds, gives way to the other authority", async () => {
+  const { house, page, world, live, now } = makeWorld({ authorities: [one, two] });
+  world.lifeMs = 160 * hour;
+  const names = [host, ...Array.from({ length: 24 }, (_, index) => `status${index}.example.com`)];
+  for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  world.refuse = ({ deed, directory, replaces }) => {
+    if (deed === "openOrder" && directory === one.directory && replaces) throw problem("alreadyReplaced", 409);
+  };
+  await live(2 * hour, 10 * minute);
+  await live(162 * hour);
+  const expired = names.filter((name) => (chooserOf(listCertificates(house.db))(name, now())?.notAfter ?? 0) < now());
+  assert.deepEqual(expired, []);
+});
+
+test("an order that became ready late is gone through with", async () => {
+  const { world, live, now, setClock, asked, orders } = makeWorld({ authorities: [one, two] });
+  world.tells = (view) => ({ ...view, status: view.status === "ready" ? "pending" : view.status });
+  await live(10_000, 5_000);
+  setClock(now() + 2 * hour); // The machine slept.
+  world.tells = (view) => view;
+  await live(5 * minute, 5_000);
+  assert.deepEqual(
+    orders().map(({ state, problem, directory }) => [state, problem, directory]),
+    [["done", null, one.directory]],
+  );
+  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 1);
+});
+
+for (const [title, wanted, refused] of [
+  ["one authority and an expired certificate", {}, false],
+  ["two authorities of which one refuses", { authorities: [one, two] }, true],
+] as const)
+  test(`an authority that takes ten hours once gives a certificate then: ${title}`, async () => {
+    const { world, live, bring, now, served, asked, standing } = makeWorld({
+      ...wanted,
+      ...(refused ? { authorities: [one, two] } : {}),
+    } as never);
+    if (!refused) await bring(now() - 90 * day, now() - hour);
+    if (refused) world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400), two.directory);
+    const until = now() + (refused ? 16 : 10) * hour;
+    world.tells = (view) =>
+      view.status === "valid" && now() < until ? { ...view, status: "processing", certificate: undefined } : view;
+    await live(2 * day, 5 * minute);
+    assert.ok(
+      (served()?.notAfter ?? 0) > now(),
+      `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
+    );
+  });
+
+test("orders that waited longer than a day count among those of three hours", async () => {
+  const { house, now } = makeWorld();
+  await loadSuffixes();
+  const { directory } = one;
+  for (let index = 0; index < 300; index++) {
+    const name = `status.customer-${index}.com`;
+    const begun = now() - 30 * hour;
+    const order = beginOrder(house.db, {
+      name,
+      purpose: "serve",
+      directory,
+      privateKey: "key",
+      keys: house.keys,
+      now: begun,
+    });
+    noteAsked(house.db, order);
+    noteOpened(house.db, order, { url: `order ${index}`, now: now() });
+    completeOrder(house.db, order, { certificateId: null, now: now() });
+  }
+  assert.ok(mayAskAt(house.db, { name: host, directory, now: now() }) > now());
+});
+
+test("after the clock was set back, an authority that keeps an order is still left after an hour", async () => {
+  const { world, live, now, setClock, served, orders } = makeWorld({ authorities: [one, two] });
+  const right = now();
+  setClock(right + 20 * hour);
+  let first: string | undefined;
+  world.tells = (view) => {
+    first ??= view.url;
+    return view.url === first ? { ...view, status: "processing", certificate: undefined } : view;
+  };
+  await live(minute, 10_000);
+  setClock(right);
+  await live(4 * hour, 5 * minute);
+  assert.ok(served(), JSON.stringify(orders().map(({ state, problem }) => [state, problem])));
+});
+
+test("of fifty hosts whose certificates live a day the last ten come after a day, as the docs say", async () => {
+  const { house, page, world, live, now } = makeWorld();
+  world.lifeMs = day;
+  const names = [host, ...Array.from({ length: 49 }, (_, index) => `status${index}.example.com`)];
+  for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  await live(2 * day, 10 * minute);
+  const choose = chooserOf(listCertificates(house.db));
+  assert.equal(names.filter((name) => !choose(name, now())).length, 0);
+});
+
+test("of every name and purpose the last order that was looked at is kept, and no other old one", async () => {
+  const { house, now } = makeWorld();
+  await loadSuffixes();
+  const { directory } = one;
+  const kept = new Set<string>();
+  let expected = 0;
+  for (const name of [host, "*.example.com", ...Array.from({ length: 50 }, (_, index) => `s${index}.example.com`)])
+    for (const purpose of ["serve", "test"] as const) {
+      expected += 1;
+      for (const ago of [200, 30, 100, 60]) {
+        const at = now() - ago * day;
+        const order = beginOrder(house.db, { name, purpose, directory, privateKey: "key", keys: house.keys, now: at });
+        if (ago !== 30) noteChallenge(house.db, order, { challenge: "http-01", token: "t", keyAuthorization: "t.k" });
+        completeOrder(house.db, order, { certificateId: null, now: at + 1 });
+        if (ago === 60) kept.add(order.id);
+      }
+    }
+  forgetOldOrders(house.db, { now: now() });
+  const left = house.db.$client.prepare("SELECT id FROM acme_orders").all() as { id: string }[];
+  assert.equal(kept.size, expected);
+  assert.deepEqual(new Set(left.map(({ id }) => id)), kept);
+});
+
+test("a finalize that fails, after which the order is ready still, counts as no certificate", async () => {
+  const { world, live, now, served, asked, standing } = makeWorld({ authorities: [one, two] });
+  const until = now() + 12 * hour;
+  world.tells = (view) =>
+    view.status === "valid" && now() < until ? { ...view, status: "ready", certificate: undefined } : view;
+  world.refuse = ({ deed, directory }) => {
+    if (deed === "openOrder" && directory === two.directory) throw problem("rejectedIdentifier", 400);
+    if (deed === "finalize" && now() < until) throw problem("serverInternal", 500);
+  };
+  await live(2 * day, 5 * minute);
+  assert.ok(
+    served(),
+    `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
+  );
+});
+
+test("an order that becomes pending again after a long sleep isn't taken down right after the authority was told to look", async () => {
+  const { world, live, now, setClock, keeper, asked, orders } = makeWorld({ authorities: [one, two] });
+  world.challenge = "http-01";
+  world.refuse = always("accept", () => new AuthorityUnreachable("The line is cut."));
+  await live(2_000, 1_000);
+  assert.equal(orders()[0]?.state, "open");
+  setClock(now() + 2 * hour); // The machine slept.
+  world.refuse = () => undefined;
+  keeper.wake();
+  await keeper.idle();
+  const told = asked.filter(({ deed }) => deed === "accept").length;
+  // The first time it wasn't heard.
+  assert.ok(
+    told === 1 || keeper.challenges.answerFor("token of order 0"),
+    `gone; ${orders()[0]?.state} ${orders()[0]?.problem}`,
+  );
+});

@@ -232,25 +232,32 @@ test("no certificate is asked for once its order is dropped", async () => {
   );
 });
 
-test("a certificate counts also when its order is dropped between its request and the next look", async () => {
-  const { house, page, live, now, setClock, keeper, orders, asked } = makeWorld();
-  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
-  const made = () => asked.filter(({ deed, name }) => deed === "finalize" && name === host).length;
-  for (let times = 0; times < 10; times++) {
-    const before = made();
-    keeper.wake();
-    await keeper.idle();
-    if (made() === before) break;
-    removeHost(house.db, { pageId: page.id, host, now: now(), by });
-    keeper.wake();
-    addHost(house.db, { pageId: page.id, host, now: now(), by });
-    keeper.scanSoon();
-    setClock(now() + 10_000);
-  }
-  assert.deepEqual([made(), orders()[0]?.state], [4, "dropped"]);
-  await live(day);
-  assert.equal(made(), 4);
-});
+for (const [words, isLost] of [
+  ["its order is dropped between its request and the next look", false],
+  ["its answer was lost and its order then dropped", true],
+] as const)
+  test(`a certificate counts also when ${words}`, async () => {
+    const { house, page, world, live, now, setClock, keeper, orders, asked } = makeWorld();
+    addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
+    const made = () => asked.filter(({ deed, name }) => deed === "finalize" && name === host).length;
+    world.refuse = ({ deed, name }) => {
+      if (isLost && deed === "finalize" && name === host) throw new AuthorityUnreachable("It hung up.");
+    };
+    for (let times = 0; times < 10; times++) {
+      const before = made();
+      keeper.wake();
+      await keeper.idle();
+      if (made() === before) break;
+      removeHost(house.db, { pageId: page.id, host, now: now(), by });
+      keeper.wake();
+      addHost(house.db, { pageId: page.id, host, now: now(), by });
+      keeper.scanSoon();
+      setClock(now() + 10_000);
+    }
+    assert.deepEqual([made(), orders()[0]?.state], [4, "dropped"]);
+    await live(day);
+    assert.equal(made(), 4);
+  });
 
 test("a certificate counts also when nobody heard that it was asked for, and it can't be served", async () => {
   const { world, live, asked } = makeWorld();

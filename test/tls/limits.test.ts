@@ -1,8 +1,7 @@
 /** What an authority allows one account, kept however much there is to order. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addHost, removeHost } from "../../src/pages/pages.ts";
-import { AuthorityUnreachable } from "../../src/tls/authority.ts";
+import { addHost } from "../../src/pages/pages.ts";
 import { standingOf } from "../../src/tls/plans.ts";
 import { always, by, day, host, hour, makeWorld, minute, problem } from "../support/acme-world.ts";
 
@@ -58,27 +57,6 @@ test("certificates that an authority issued and then forgot count, each of them"
   await live(6 * day, 10 * minute);
   const made = asked.filter(({ deed }) => deed === "finalize").length;
   assert.ok(made <= 5, `${made} certificates of one name in a week`);
-});
-
-test("a certificate counts also when its answer was lost and its order then dropped", async () => {
-  const { house, page, world, now, setClock, keeper, asked } = makeWorld();
-  addHost(house.db, { pageId: page.id, host: "two.example.com", now: now() + 1, by });
-  const made = () => asked.filter(({ deed, name }) => deed === "finalize" && name === host).length;
-  world.refuse = ({ deed, name }) => {
-    if (deed === "finalize" && name === host) throw new AuthorityUnreachable("It hung up.");
-  };
-  for (let times = 0; times < 10; times++) {
-    const before = made();
-    keeper.wake();
-    await keeper.idle();
-    if (made() === before) break;
-    removeHost(house.db, { pageId: page.id, host, now: now(), by });
-    keeper.wake();
-    addHost(house.db, { pageId: page.id, host, now: now(), by });
-    keeper.scanSoon();
-    setClock(now() + 10_000);
-  }
-  assert.ok(made() <= 5, `${made()} certificates in two minutes`);
 });
 
 test("the list says why a host has no certificate where a limit is kept", async () => {

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { SettingName } from "../../src/config.ts";
 import { addHost } from "../../src/pages/pages.ts";
-import { beginOrder, failOrder } from "../../src/tls/orders.ts";
+import { failOrder } from "../../src/tls/orders.ts";
 import { loadSuffixes } from "../../src/tls/suffixes.ts";
 import { monday, openTestHouse } from "../support/house.ts";
-import { keepNew } from "../support/issuing.ts";
+import { beginIdle, keepNew } from "../support/issuing.ts";
 
 const day = 86_400_000;
 const by = { kind: "system" } as const;
@@ -23,15 +23,13 @@ async function open(t: TestContext, settings: Partial<Record<SettingName, string
     bring: (name: string, from: number, to: number) =>
       keepNew({ db, keys }, { name, from: monday + from * day, to: monday + to * day, now: monday }),
     fail: (name: string, type: string, detail: string) => {
-      const wanted = {
-        name,
-        purpose: "serve",
-        directory: "https://ca.test/",
-        privateKey: "",
-        keys,
+      failOrder(db, beginIdle({ db, keys }, { name, now: monday }), {
+        type,
+        detail,
+        mayAskOther: false,
         now: monday,
-      } as const;
-      failOrder(db, beginOrder(db, wanted), { type, detail, mayAskOther: false, now: monday, chance: 0 });
+        chance: 0,
+      });
     },
     /** The lines below a host's name, as they are read. */
     read: async () => {

@@ -18,7 +18,7 @@ import {
 } from "../../src/tls/orders.ts";
 import { findObstacles } from "../../src/tls/reach.ts";
 import { monday, openTestHouse } from "../support/house.ts";
-import { keepNew } from "../support/issuing.ts";
+import { beginIdle, keepNew } from "../support/issuing.ts";
 
 const name = "status.example.com";
 const minute = 60_000;
@@ -152,14 +152,7 @@ test("a host tells whether an order is under way for it, also while that waits",
   const { db, keys } = house.deps;
   const isOrdered = async () => (await ask("GET", `/${name}`)).certificate.ordered;
   assert.equal(await isOrdered(), false);
-  const order = beginOrder(db, {
-    name,
-    purpose: "serve",
-    directory: "https://ca.test/",
-    privateKey: "",
-    keys,
-    now: monday,
-  });
+  const order = beginIdle({ db, keys }, { name, now: monday });
   assert.equal(await isOrdered(), true);
   const fault = { type: "rateLimited", detail: "", saidMs: day, mayAskOther: false, now: monday, chance: 0 };
   stumble(db, order, fault);
@@ -174,14 +167,7 @@ test("an order tells whether its host is served with what it brought", async (t)
   const dates = { from: monday - day, to: monday + 40 * day, now: monday };
   const wildcard = "*.example.com";
   const obtain = async () => {
-    const order = beginOrder(db, {
-      name: wildcard,
-      purpose: "serve",
-      directory: "https://ca.test/",
-      privateKey: "",
-      keys,
-      now: monday,
-    });
+    const order = beginIdle({ db, keys }, { name: wildcard, now: monday });
     assert.equal(await isServed(order), false);
     completeOrder(db, order, { certificateId: await keepNew(house.deps, { ...dates, name: wildcard }), now: monday });
     return order;
@@ -197,14 +183,7 @@ test("an order tells whether its host is served with what it brought", async (t)
   assert.deepEqual([await isServed(first), await isServed(second)], [false, true]);
   await keepNew(house.deps, { ...dates, name });
   assert.equal(await isServed(second), false, "one for its very name goes before it");
-  const tried = beginOrder(db, {
-    name: wildcard,
-    purpose: "test",
-    directory: "https://ca.test/",
-    privateKey: "",
-    keys,
-    now: monday,
-  });
+  const tried = beginIdle({ db, keys }, { name: wildcard, now: monday, purpose: "test" });
   completeOrder(db, tried, { certificateId: null, now: monday });
   assert.equal(await isServed(tried), false);
 });
@@ -212,14 +191,7 @@ test("an order tells whether its host is served with what it brought", async (t)
 test("a certificate that came before a proxy did isn't said to be served with", async (t) => {
   const { house, ask } = await open(t);
   const { db, keys } = house.deps;
-  const order = beginOrder(db, {
-    name,
-    purpose: "serve",
-    directory: "https://ca.test/",
-    privateKey: "",
-    keys,
-    now: monday,
-  });
+  const order = beginIdle({ db, keys }, { name, now: monday });
   const certificateId = await keepNew(house.deps, { name, from: monday - day, to: monday + 40 * day, now: monday });
   completeOrder(db, order, { certificateId, now: monday });
   assert.equal((await ask("GET", `/${name}`)).served, true, "by the proxy");

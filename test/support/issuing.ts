@@ -9,6 +9,7 @@ import {
 import type { Keys } from "../../src/crypto/keyring.ts";
 import type { Db } from "../../src/db.ts";
 import { insertCertificate } from "../../src/tls/certificates.ts";
+import { beginOrder, type Order, type Purpose } from "../../src/tls/orders.ts";
 
 const crypto = webcrypto as unknown as Crypto;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -60,6 +61,14 @@ export async function keepNew(
   const path = [new X509Certificate(await issue({ privateKey, name, serial, from, to }))];
   const issued = directory && { directory, renewalId: null, renewAt: to - (to - from) / 3, askWindowAt: null };
   return insertCertificate(db, { path, names: [name], privateKey, keys, now, ...(issued ? { issued } : {}) });
+}
+
+/** An order that nobody goes on with, for a certificate to serve unless said otherwise. */
+export function beginIdle(
+  { db, keys }: { db: Db; keys: Keys },
+  input: { name: string; now: number; purpose?: Purpose },
+): Order {
+  return beginOrder(db, { purpose: "serve", directory: "https://ca.test/", privateKey: "", keys, ...input });
 }
 
 /** ECDSA on P-256, PKCS #8 in PEM. */

@@ -31,7 +31,7 @@ main(process.argv).then(
     process.exitCode = code;
   },
   (error) => {
-    note(error.stack);
+    note(String(error instanceof Error ? error.stack : error));
     process.exitCode = 70;
   },
 );

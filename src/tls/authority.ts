@@ -87,8 +87,9 @@ export function isAboutAccount(error: AuthorityProblem): boolean {
 
 /** The order has come to nothing, for whatever reason: it is never gone on with (RFC 8555, 7.1.6). */
 export class OrderRefused extends AuthorityProblem {
-  constructor(problem: Problem | undefined) {
-    super(problem ?? { type: "unauthorized", detail: "It doesn't say why." }, 0);
+  /** @param problem left out: the authority doesn't say why */
+  constructor(problem: Problem = { type: "ended", detail: "" }) {
+    super(problem, 0);
   }
 }
 

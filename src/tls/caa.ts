@@ -47,6 +47,8 @@ export type Permission = {
   ways: ChallengeType[];
   /** Why it mustn't, in a sentence. */
   refusal?: string;
+  /** Whether it might for another account. */
+  isOfAccount?: boolean;
 };
 
 /**
@@ -76,7 +78,10 @@ export function permissionIn(
     ? refused(
         `lets ${mine.domain} look by ${mine.methods?.join(" or ")} alone, and this server can show ${name} by ${ways.join(" or ")}.`,
       )
-    : refused(
-        `lets ${first.domain} certify it for the account ${first.accountUri} alone, and this server's at ${new URL(account).host} is ${account}.`,
-      );
+    : {
+        ...refused(
+          `lets ${first.domain} certify it for the account ${first.accountUri} alone, and this server's at ${new URL(account).host} is ${account}.`,
+        ),
+        isOfAccount: true,
+      };
 }

@@ -14,8 +14,12 @@ const answersIn = { timeout: 5_000, tries: 2 };
 /** Nothing is there: that is an answer. */
 const nothing = new Set(["ENOTFOUND", "ENODATA", "EAI_NONAME"]);
 
-/** @param servers to be asked instead of the system's, like 192.0.2.53 or 192.0.2.53:5353 */
-export function createLookup(servers: string[]): Lookup {
+/**
+ * @param input.servers to be asked instead of the system's, like 192.0.2.53 or 192.0.2.53:5353
+ * @param input.isPublic the authority asks the public DNS, whatever this machine's hosts file says
+ */
+export function createLookup(input: { servers: string[]; isPublic: boolean }): Lookup {
+  const { servers, isPublic } = input;
   const resolver = new Resolver(answersIn);
   if (servers.length > 0) resolver.setServers(servers);
   const orNone = async (asked: Promise<string[]>): Promise<string[]> => {
@@ -35,9 +39,9 @@ export function createLookup(servers: string[]): Lookup {
       if (servers.length > 0) return asked();
       const found = await orNone(lookup(name, { all: true }).then((known) => known.map(({ address }) => address)));
       if (!found.some(isLoopback)) return found;
-      // A server's own name stands in its hosts file, which nobody else reads.
-      const told = await asked().catch(() => []);
-      return told.length > 0 ? told : found;
+      // A server's own name stands in its hosts file, which nobody else reads but an authority on this machine.
+      const told = await asked().catch(() => undefined);
+      return told && (told.length > 0 || isPublic) ? told : found;
     },
     allowedIssuers: async (name) => {
       for (let labels = withoutWildcard(name).split("."); labels.length > 0; labels = labels.slice(1)) {

@@ -141,10 +141,15 @@ export function troubleOf(order: Order): string {
     case "noAddress":
     case "noAnswer":
     case "caa":
+    case "caaElsewhere":
     case "hook":
       return detail ?? "";
     case "noChallenge":
       return `${who} offers no way to show that ${order.name} is ours that this server knows. ${detail}`;
+    case "ended":
+      return `${who} ended the order${detail ? `. ${detail}` : " and doesn't say why."}`;
+    case "forgotten":
+      return `${who} may have issued a certificate, and doesn't know the order any more.${said}`;
     case "stuck":
       return `${who} doesn't come to an end with the order.`;
     case "limit":
@@ -192,8 +197,10 @@ export function adviceFor(order: Order): string {
       return `Add an A or AAAA record for ${host} with this server's public address.`;
     case "caa":
       return isTest
-        ? "Change that record, or add one that allows this. Where it names the account at acme.directory, it is right: a test's directory has another, so that it can't be tried there."
+        ? "Change that record, or add one that allows this. Then ask again."
         : "Change that record, or add one that allows this, or choose another authority with acme.directory.";
+    case "caaElsewhere":
+      return "Where it names the account at acme.directory, it is right: a test's directory has another, so that it can't be tried there. Else change that record, or add one that allows this.";
     case "connection":
     case "unauthorized":
     case "incorrectResponse":

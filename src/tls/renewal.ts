@@ -9,10 +9,14 @@ const day = 24 * hour;
 export type Life = { notBefore: number; notAfter: number };
 export type Window = { start: number; end: number };
 
-/** The last moment to begin: a third of the life is left, of one shorter than ten days a half. */
+/**
+ * The last moment to begin: shortly before the last third of the life, of one shorter than ten days when half of it is left.
+ * A day before, because a clock may be a day slow; less an hour, because Let's Encrypt's window begins a day before.
+ */
 export function latestRenewal({ notBefore, notAfter }: Life): number {
   const life = notAfter - notBefore;
-  return notAfter - life / (life < 10 * day ? 2 : 3);
+  if (life < 10 * day) return notAfter - life / 2;
+  return notAfter - life / 3 - 23 * hour;
 }
 
 /** Half of the time that renewal has, and all of its first tries, came to nothing. */
@@ -21,18 +25,18 @@ export function isLate(life: Life, now: number): boolean {
 }
 
 /**
- * A moment drawn from the authority's window (RFC 9773, 4.2), where it told one that can be meant, and never later than
- * the last moment; else one shortly before that. The draw spreads the renewals of many.
+ * A moment drawn from the authority's window (RFC 9773, 4.2), where it told one that can be meant, or from the part of it
+ * before the last moment; where there is none, one shortly before that. The draw spreads the renewals of many.
  *
  * @param chance from 0 to 1
  */
 export function renewalTime(life: Life, window: Window | undefined, chance: number): number {
   const latest = latestRenewal(life);
   const length = life.notAfter - life.notBefore;
-  if (!window || !isMeant(window, life)) return latest - chance * length * 0.02;
-  const drawn = window.start + chance * (window.end - window.start);
+  if (!window || !isMeant(window, life) || window.start >= latest) return latest - chance * length * 0.02;
+  const drawn = window.start + chance * (Math.min(window.end, latest) - window.start);
   // One that was revoked on its first day goes soon; an authority that always asks at once isn't asked without a pause.
-  return Math.max(life.notBefore + Math.min(length / 10, day), Math.min(drawn, latest));
+  return Math.max(life.notBefore + Math.min(length / 10, day), drawn);
 }
 
 /** An authority that wants a certificate gone at once names a window in the past; one after the end is a mistake. */

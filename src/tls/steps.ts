@@ -163,8 +163,10 @@ export function createSteps(input: {
         });
     if (addresses?.length === 0)
       throw new AuthorityProblem({ type: "noAddress", detail: `The DNS knows no address of ${host}.` }, 0);
-    const { refusal } = await permissionFor(order, opened);
-    if (refusal !== undefined) throw new AuthorityProblem({ type: "caa", detail: refusal }, 0);
+    const { refusal, isOfAccount } = await permissionFor(order, opened);
+    if (refusal === undefined) return;
+    const isElsewhere = !wishes().authorities.some(({ directory }) => directory === order.directory);
+    throw new AuthorityProblem({ type: isOfAccount && isElsewhere ? "caaElsewhere" : "caa", detail: refusal }, 0);
   };
 
   const permissionFor = async (order: Order, { description, account }: OpenAuthority): Promise<Permission> => {
@@ -184,15 +186,22 @@ export function createSteps(input: {
   const answerChallenge = async (order: Order, opened: OpenAuthority, view: OrderView): Promise<void> => {
     const { authority } = opened;
     const authorization = await authority.viewAuthorization(view.authorizations[0] ?? "");
-    if (dead.has(authorization.status)) throw new OrderRefused(problemAmong(authorization.challenges));
+    if (dead.has(authorization.status))
+      throw new OrderRefused(
+        problemAmong(authorization.challenges) ?? {
+          type: "ended",
+          detail: `Its authorization is ${authorization.status}.`,
+        },
+      );
     if (authorization.status !== "pending") return pollLater(order, undefined);
     const offered = authorization.challenges.map(({ type }) => type);
     const way = showing.wayFor(order, order.token === null ? await allowedOf(order, opened, offered) : offered);
     const challenge = authorization.challenges.find((known) => known.type === way);
     if (!challenge) throw new AuthorityProblem({ type: "noChallenge", detail: `It offers ${offered.join(", ")}.` }, 0);
-    if (showing.mustWait(order, { way, now: clock.now() })) return pollLater(order, undefined);
     const keyAuthorization = await authority.keyAuthorization(challenge);
     if (!isOpen(order)) return; // It was dropped meanwhile, and what it showed taken down.
+    // Nothing is waited for between this and the note that another order goes by.
+    if (showing.mustWait(order, { way, now: clock.now() })) return pollLater(order, undefined);
     if (order.token !== challenge.token || order.challenge !== way)
       noteChallenge(db, order, { challenge: way, token: challenge.token, keyAuthorization });
     // It looked, and may look again when it is told to (RFC 8555, 8.2): a new order tries another way as well.

@@ -15,6 +15,7 @@ import {
 import { chooserOf, listCertificates } from "./certificates.ts";
 import { askAnew, failOrder, failuresInARow, findOrder, type Order, stumble } from "./orders.ts";
 import { longestOrder } from "./renewal.ts";
+import type { CertificateShelf } from "./shelf.ts";
 import type { Showing } from "./showing.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -44,8 +45,9 @@ export function createVerdicts(input: {
   showing: Showing;
   wishes: () => Wishes;
   chance: () => number;
+  shelf: CertificateShelf;
 }): Verdicts {
-  const { db, clock, log, authorities, showing, wishes, chance } = input;
+  const { db, clock, log, authorities, showing, wishes, chance, shelf } = input;
 
   const hasOther = (order: Order) => wishes().authorities.length > 1 && order.purpose === "serve";
 
@@ -55,7 +57,7 @@ export function createVerdicts(input: {
     const ageMs = Math.abs(clock.now() - (issuedAt ?? openedAt ?? clock.now()));
     // No longest time is shorter, and this is asked at every look.
     if (url === null || openedAt === null || ageMs <= longestOrder(0, true, 0)) return false;
-    const certificate = chooserOf(listCertificates(db))(name, openedAt);
+    const certificate = chooserOf(listCertificates(db).filter(({ id }) => !shelf.isUnusable(id)))(name, openedAt);
     const leftMs = certificate ? certificate.notAfter - openedAt : 0;
     return ageMs > longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), failuresInARow(db, order).length);
   };
@@ -80,7 +82,7 @@ export function createVerdicts(input: {
       const known = findOrder(db, order.id);
       log.warn("certificate.authority_forgot", { name: order.name, detail: error.message });
       // A certificate may have been issued: the next one is counted by itself.
-      if (known.issuedAt !== null) fail(order, problem, saidMs);
+      if (known.issuedAt !== null) fail(order, { type: "forgotten", detail: error.message }, saidMs);
       else {
         showing.takeDown(known);
         askAnew(db, order, { replaces: order.replaces, now: now + breathMs });

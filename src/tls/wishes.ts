@@ -61,7 +61,7 @@ export function readWishes(config: Config, { runs, listens }: { runs: boolean; l
     wildcards: list(config.text("acme.wildcards")),
     dnsHook: hook === "" ? undefined : createDnsHook(hook),
     get lookup() {
-      return createLookup(list(config.text("acme.dns_servers")));
+      return createLookup({ servers: list(config.text("acme.dns_servers")), isPublic: this.isPublic });
     },
   };
 }

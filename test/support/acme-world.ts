@@ -53,6 +53,8 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     offers: undefined as ChallengeType[] | undefined,
     /** By which names CAA records call the authorities. */
     caaIdentities: [] as string[],
+    /** Of an order that is pending. */
+    authorization: "pending",
     /** The authority may hand out one again. */
     token: (url: string): string => `token of ${url}`,
     /** What happens while what is to be shown is made ready. */
@@ -105,7 +107,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
         return world.tells({ ...find(url), certificate: find(url).status === "valid" ? url : undefined });
       },
       viewAuthorization: async (url) => ({
-        status: find(url).status === "pending" ? "pending" : "valid",
+        status: find(url).status === "pending" ? world.authorization : "valid",
         name: find(url).name,
         challenges: (world.offers ?? (world.challenge ? [world.challenge] : [])).map((type) => ({
           ...{ type, url, token: world.token(url), status: "pending", error: undefined },

@@ -89,7 +89,7 @@ test("accounts and ways are read from a real DNS", { skip: needs("pebble", "pebb
   const pebble = await startPebble(t);
   const value = "one.example; accounturi=https://one.example/acct/1; validationmethods=dns-01,http-01";
   await pebble.tellDns("/add-caa", { host: "example.com.", policies: [{ tag: "issue", value }] });
-  assert.deepEqual(await createLookup([pebble.dns]).allowedIssuers(host), [
+  assert.deepEqual(await createLookup({ servers: [pebble.dns], isPublic: false }).allowedIssuers(host), [
     { domain: "one.example", accountUri: "https://one.example/acct/1", methods: ["dns-01", "http-01"] },
   ]);
 });
@@ -117,5 +117,26 @@ test("a test at another directory says whose account it tells of", async () => {
   const [tried] = orders("test");
   assert.ok(tried);
   assert.match(tried.detail ?? "", /and this server's at two\.test is https:\/\/two\.test\/account\.$/);
-  assert.match(adviceFor(tried), /Where it names the account at acme\.directory, it is right/);
+  assert.match(adviceFor(tried), /^Where it names the account at acme\.directory, it is right/);
 });
+
+for (const [words, record, testDirectory] of [
+  ["refuses the ways in which it looks", "one.test; validationmethods=ca-foo-99", two.directory],
+  [
+    "names another account of the authority that certificates are had from",
+    "one.test; accounturi=https://one.test/else",
+    one.directory,
+  ],
+] as const) {
+  test(`a test isn't told that a record may be right which ${words}`, async () => {
+    const issuers = issuersIn([{ critical: 0, issue: record }], host);
+    const lookup = { addresses: async () => ["192.0.2.1"], allowedIssuers: async () => issuers };
+    const { world, live, keeper, orders } = makeWorld({ lookup, testDirectory });
+    world.caaIdentities = ["one.test"];
+    await keeper.orderNow({ host, purpose: "test" });
+    await live(minute, 5_000);
+    const [tried] = orders("test");
+    assert.ok(tried?.detail);
+    assert.equal(adviceFor(tried), "Change that record, or add one that allows this. Then ask again.");
+  });
+}

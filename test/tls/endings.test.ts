@@ -311,3 +311,43 @@ test("what an authority couldn't issue after all counts against no limit, howeve
   await live(3 * hour, 10 * minute);
   assert.ok(served());
 });
+
+for (const [status, words] of [
+  ["invalid", "one.test ended the order. Its authorization is invalid."],
+  ["expired", "one.test ended the order. Its authorization is expired."],
+  ["deactivated", "one.test ended the order. Its authorization is deactivated."],
+] as const) {
+  test(`of an authorization that is ${status} it isn't said that the host wasn't found`, async () => {
+    const { world, live, standing } = makeWorld();
+    world.challenge = "http-01";
+    world.authorization = status;
+    await live(minute, 10_000);
+    const { words: said, advice } = await standing();
+    assert.equal(said, words);
+    assert.doesNotMatch(advice, /port 80/);
+    world.authorization = "pending";
+    await live(10 * minute, minute);
+    assert.equal((await standing()).state, "valid");
+  });
+}
+
+test("of an order that ends without a reason it isn't said that the host wasn't found", async () => {
+  const { world, live, standing } = makeWorld();
+  world.tells = (view) => ({ ...view, status: "invalid" });
+  await live(minute, 10_000);
+  assert.equal((await standing()).words, "one.test ended the order and doesn't say why.");
+});
+
+test("of an order that is forgotten once it was asked for its certificate it is said that one may have come", async () => {
+  const { world, live, standing, asked } = makeWorld();
+  world.refuse = ({ deed }) => {
+    if (deed === "viewOrder" && asked.some((known) => known.deed === "finalize")) throw problem("malformed", 404);
+  };
+  await live(minute, 10_000);
+  const { words, advice } = await standing();
+  assert.equal(
+    words,
+    "one.test may have issued a certificate, and doesn't know the order any more. It says: It said so.",
+  );
+  assert.match(advice, /^It is tried again by itself\./);
+});

@@ -88,3 +88,27 @@ test("a certificate for the handshake of a host that is removed while it is made
   await keeper.idle();
   assert.equal(keeper.challenges.contextFor(host), undefined);
 });
+
+test("of two orders that are made ready at the same moment one is shown, and the other after it", async () => {
+  const { world, live, keeper, orders, now, setClock } = makeWorld({ testDirectory: two.directory });
+  world.challenge = "tls-alpn-01";
+  world.offers = ["tls-alpn-01"];
+  let begun = 0;
+  const both = Promise.withResolvers<void>();
+  world.thinks = async () => {
+    begun += 1;
+    if (begun === 2) both.resolve();
+    await both.promise;
+  };
+  world.tells = (view) => (view.status === "ready" ? { ...view, status: "pending" } : view);
+  await keeper.orderNow({ host, purpose: "test" });
+  keeper.wake();
+  await keeper.idle();
+  assert.equal(begun, 2);
+  const isShown = (purpose: "serve" | "test") => orders(purpose)[0]?.keyAuthorization != null;
+  assert.equal([isShown("serve"), isShown("test")].filter(Boolean).length, 1);
+  world.tells = (view) => view;
+  setClock(now() + 10_000);
+  await live(minute, 1_000);
+  assert.deepEqual([orders()[0]?.state, orders("test")[0]?.state], ["done", "done"]);
+});

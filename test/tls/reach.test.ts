@@ -25,7 +25,7 @@ async function serve(t: TestContext) {
       findObstacles({
         host,
         challenges,
-        lookup: createLookup([input.dns ?? pebble.dns]),
+        lookup: createLookup({ servers: [input.dns ?? pebble.dns], isPublic: false }),
         port: input.port ?? pebble.httpPort,
       }),
   };

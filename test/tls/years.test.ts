@@ -15,9 +15,10 @@ import {
   type ChallengeView,
   type OrderView,
 } from "../../src/tls/authority.ts";
-import { chooserOf, forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
+import { type Certificate, chooserOf, forgetUnused, listCertificates } from "../../src/tls/certificates.ts";
 import { createKeeper } from "../../src/tls/keeper.ts";
 import { forgetOldOrders, goesOnAt, listOpenOrders } from "../../src/tls/orders.ts";
+import { loadSuffixes } from "../../src/tls/suffixes.ts";
 import { testKeys } from "../support/house.ts";
 import { issue } from "../support/issuing.ts";
 import { emptyShelf, makeWishes } from "../support/wishes.ts";
@@ -66,13 +67,23 @@ function outagesOf(chance: Chance): Outage[] {
   return found;
 }
 
+type Hardship = {
+  /** Instead of outages by chance. */
+  outages: Outage[];
+  /** How far our clock is off, from beginning to end. */
+  offset: number;
+  /** The authority moves every window to the end of the life. */
+  moves: boolean;
+  until: number;
+};
+
 /** What is true at the authority; `truth` is its clock, which is right. */
-function simulate(input: { lifeMs: number; chance: Chance; truth: () => number }): {
+function simulate(input: { lifeMs: number; chance: Chance; truth: () => number; hardship: Hardship | undefined }): {
   authority: Authority;
   book: Book;
 } {
-  const { chance, truth } = input;
-  const book: Book = { issued: [], opened: [], refused: [], outages: outagesOf(chance) };
+  const { chance, truth, hardship } = input;
+  const book: Book = { issued: [], opened: [], refused: [], outages: hardship?.outages ?? outagesOf(chance) };
   // Authorities shorten them, without asking anybody; to less than a week they can't within their own limits.
   const shortensAt = input.lifeMs > 30 * day ? begin + chance() * 1460 * day : end;
   const lifeNow = () => (truth() < shortensAt ? input.lifeMs : input.lifeMs / 2);
@@ -167,8 +178,10 @@ function simulate(input: { lifeMs: number; chance: Chance; truth: () => number }
       const newest = book.issued.at(-1);
       const [from, to] = [newest?.from ?? truth(), newest?.to ?? truth()];
       const lifeMs = to - from;
-      const usual = { start: to - lifeMs / 3 - lifeMs / 50, end: to - lifeMs / 3 };
-      const whim = chance();
+      // As Let's Encrypt does.
+      const [ideal, spread] = lifeMs < 10 * day ? [to - lifeMs / 2, hour / 2] : [to - lifeMs / 3, day];
+      const usual = { start: ideal - spread, end: ideal + spread };
+      const whim = hardship?.moves ? 1 : chance();
       const window =
         whim < 0.9
           ? usual
@@ -177,24 +190,29 @@ function simulate(input: { lifeMs: number; chance: Chance; truth: () => number }
             : whim < 0.96
               ? { start: Number.NaN, end: Number.NaN }
               : { start: to - lifeMs / 20, end: to + lifeMs };
-      return { ...window, retryAfter: chance() < 0.3 ? "21600" : undefined };
+      return { ...window, retryAfter: ["21600", "43200", undefined][Math.floor(chance() * 3)] };
     },
   };
   return { authority, book };
 }
 
-async function live(seed: number, lifeMs: number): Promise<{ orders: number; certificates: number; worst: number }> {
+type Lived = { orders: number; certificates: number; worst: number };
+
+async function live(seed: number, lifeMs: number, hardship?: Hardship): Promise<Lived> {
   const chance = seeded(seed);
   let truth = begin;
-  let offset = 0;
+  let offset = hardship?.offset ?? 0;
   const clock = { now: () => Math.floor(truth + offset) };
   const house = openHouse({ data: undefined, keys: testKeys(), environment: {}, clock, write: () => {} });
+  // A pass in which they aren't there yet does nothing else: a life must not depend on whether it is the first.
+  await loadSuffixes();
   prepareOnce(house.db);
   const by = { kind: "system" } as const;
   const page = createPage(house.db, { name: "Acme", timeZone: "UTC", now: begin, by });
   addHost(house.db, { pageId: page.id, host, now: begin, by });
-  const first = simulate({ lifeMs, chance, truth: () => truth });
-  const second = chance() < 0.5 ? simulate({ lifeMs, chance, truth: () => truth }) : undefined;
+  const world = { lifeMs, chance, truth: () => truth, hardship };
+  const first = simulate(world);
+  const second = !hardship && chance() < 0.5 ? simulate(world) : undefined;
   const books = second ? [first.book, second.book] : [first.book];
   const choice = (directory: string) => ({ directory, binding: undefined });
   const authorities = second
@@ -214,8 +232,9 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
     });
   let keeper = open();
   let worst = Number.POSITIVE_INFINITY;
+  let planned = { rows: "", at: 0 };
   try {
-    while (truth < end) {
+    while (truth < (hardship?.until ?? end)) {
       keeper.wake();
       await keeper.idle();
       const best = chooserOf(listCertificates(house.db))(host, clock.now());
@@ -229,7 +248,7 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
       if (chance() < 0.02) forgetOldOrders(house.db, { now: clock.now() });
       keeper.scanSoon();
       if (chance() < 0.02) keeper = open(); // It was killed, and started again.
-      if (chance() < 0.001) offset = [0, day, -day][Math.floor(chance() * 3)] ?? 0;
+      if (!hardship && chance() < 0.001) offset = [0, day, -day][Math.floor(chance() * 3)] ?? 0;
       truth += Math.max(await nextIn(), 1_000);
     }
   } finally {
@@ -246,11 +265,24 @@ async function live(seed: number, lifeMs: number): Promise<{ orders: number; cer
     const open = listOpenOrders(house.db);
     const times = open.map((order) => goesOnAt(order, now));
     if (times.some((at) => at <= now)) return 0; // The clock was set forward.
-    for (const certificate of listCertificates(house.db).slice(0, 1))
+    const held = listCertificates(house.db);
+    for (const certificate of held.slice(0, 1))
       for (const at of [certificate.askWindowAt, certificate.notAfter]) if (at !== null) times.push(at);
-    const planned = open.length === 0 ? (await keeper.planFor([host]))[0]?.nextAt : undefined;
-    if (planned !== undefined) times.push(planned);
+    if (open.length === 0) times.push(await plannedAt(held, now));
     return Math.min(...times.map((at) => at - now).filter((wait) => wait > 0), 12 * hour);
+  }
+
+  /** Until then it changes with the rows alone, and to work it out anew each time would be half of the time. */
+  async function plannedAt(held: Certificate[], now: number): Promise<number> {
+    const orders = house.db.$client
+      .prepare("SELECT count(*), max(created_at), max(ended_at), sum(go_on_at), sum(leave_until) FROM acme_orders")
+      .get();
+    const rows = JSON.stringify([offset, orders, held.map(({ id, renewAt }) => [id, renewAt])]);
+    if (rows !== planned.rows || planned.at <= now) {
+      const [plan] = await keeper.planFor([host]);
+      planned = { rows, at: plan?.nextAt ?? Number.POSITIVE_INFINITY };
+    }
+    return planned.at;
   }
 }
 
@@ -308,3 +340,16 @@ for (const [words, lifeMs] of [
     );
   });
 }
+
+test("a server whose clock is a day slow finds an authority that answers only as the last third begins, whatever window it tells", async () => {
+  const lifeMs = 45 * day;
+  const lastThird = begin - hour + (lifeMs * 2) / 3;
+  const outages: Outage[] = [
+    { from: begin + day, to: lastThird, kind: "silent" },
+    { from: lastThird + 3 * hour, to: begin + lifeMs, kind: "silent" },
+  ];
+  for (let seed = 1; seed <= 5; seed++) {
+    const { worst } = await live(seed, lifeMs, { outages, offset: -day, moves: true, until: begin + lifeMs + day });
+    assert.ok(worst > 0, `seed ${seed}`);
+  }
+});

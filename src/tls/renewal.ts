@@ -6,17 +6,19 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-export type Life = { notBefore: number; notAfter: number };
+/** `directory`: of the authority that it was had from; null: a person brought it. */
+export type Life = { notBefore: number; notAfter: number; directory?: string | null };
 export type Window = { start: number; end: number };
 
 /**
  * The last moment to begin: shortly before the last third of the life, of one shorter than ten days when half of it is left.
  * A day before, because a clock may be a day slow; less an hour, because Let's Encrypt's window begins a day before.
+ * One that a person brought is left to them until a month before its end, however long it lives.
  */
-export function latestRenewal({ notBefore, notAfter }: Life): number {
+export function latestRenewal({ notBefore, notAfter, directory }: Life): number {
   const life = notAfter - notBefore;
-  if (life < 10 * day) return notAfter - life / 2;
-  return notAfter - life / 3 - 23 * hour;
+  const latest = life < 10 * day ? notAfter - life / 2 : notAfter - life / 3 - 23 * hour;
+  return directory === null ? Math.max(latest, notAfter - 30 * day) : latest;
 }
 
 /** Half of the time that renewal has, and all of its first tries, came to nothing. */

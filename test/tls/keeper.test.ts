@@ -13,8 +13,9 @@ import { issue, makeKey } from "../support/issuing.ts";
 
 test("a new certificate is served also when it ends before the one whose place it takes", async () => {
   const late = makeWorld();
-  await late.bring(late.now() - 260 * day, late.now() + 105 * day);
-  await late.live(20 * day);
+  late.world.lifeMs = 20 * day;
+  await late.bring(late.now() - 340 * day, late.now() + 25 * day);
+  await late.live(4 * day);
   assert.equal(late.opened().length, 1, "one order took over from the one that a person forgot to renew");
   assert.equal(late.served()?.directory, one.directory);
 

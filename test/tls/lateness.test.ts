@@ -28,6 +28,23 @@ test("a host that goes over to https a minute ago isn't late", async () => {
   assert.deepEqual(house.certificates.lateHosts(now()), []);
 });
 
+test("a year's certificate that a person brought is theirs to renew until a month before its end", async () => {
+  const { house, bring, now, setClock, live, opened, standing } = makeWorld();
+  const end = now() + 365 * day;
+  await bring(now() - day, end);
+  house.certificates.beginServing();
+  setClock(end - 31 * day);
+  await live(hour);
+  assert.deepEqual([(await standing()).state, house.certificates.lateHosts(now()), opened()], ["valid", [], []]);
+  setClock(end - 30 * day + hour);
+  assert.equal((await standing()).state, "expiring");
+  assert.deepEqual(house.certificates.lateHosts(now()), []);
+  setClock(end - 14 * day);
+  assert.deepEqual(house.certificates.lateHosts(now()), ["status.example.com"]);
+  await live(hour);
+  assert.equal(opened().length, 1);
+});
+
 test("a host without certificate is late an hour after it came, and an hour after the server began to listen", async () => {
   const { house, page, now, setClock } = makeWorld();
   const late = () => house.certificates.lateHosts(now());

@@ -12,11 +12,11 @@ import {
   type Chooser,
   chooserOf,
   findCertificate,
-  importCertificate,
   listCertificates,
   removeCertificate,
   stateOf,
 } from "./certificates.ts";
+import { importCertificate } from "./imported.ts";
 
 export function certificateApi(deps: Deps): Route[] {
   const { db, keys, clock, certificates } = deps;

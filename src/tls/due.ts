@@ -1,7 +1,8 @@
 /** What is due for a name, and of which authority it is asked. */
 import type { Db } from "../db.ts";
 import type { Certificate, Chooser } from "./certificates.ts";
-import { failuresInARow, findOpenOrder, goesOnAt, mayAskAt, type Order } from "./orders.ts";
+import { mayAskAt } from "./limits.ts";
+import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
 import { believable, latestRenewal, longestPauseMs } from "./renewal.ts";
 import { patience } from "./verdicts.ts";
 import type { Wishes } from "./wishes.ts";

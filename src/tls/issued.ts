@@ -8,7 +8,8 @@ import { eq } from "drizzle-orm";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { certificates } from "../schema.ts";
-import { insertCertificate, isIssuedBy, namesOf, splitChain, whyRefused } from "./certificates.ts";
+import { insertCertificate } from "./certificates.ts";
+import { isIssuedBy, namesOf, splitChain, whyRefused } from "./chains.ts";
 import { askAgainAfter, isMeant, renewalTime, type Window } from "./renewal.ts";
 
 export type Issued = { chain: X509Certificate[]; name: string; renewalId: string | undefined };

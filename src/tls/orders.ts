@@ -1,15 +1,15 @@
 /**
  * Orders as rows. For each name and purpose at most one is open, which the database itself sees to; what it needs to go on
  * after a crash is written before the authority is asked. Ended ones are kept for two weeks: they are what the limits of
- * an authority are counted from, and what a person is told of the failures. The last that worked is kept for longer: it tells
+ * an authority are counted from (limits.ts), and what a person is told of the failures. The last that worked is kept for longer: it tells
  * in which way the authority found the name.
  */
-import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, lt, ne, notInArray, or, sql, sum } from "drizzle-orm";
+import { and, asc, desc, eq, gt, isNull, lt, ne, notInArray, or, sql } from "drizzle-orm";
 import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
-import { acmeOrders, type ChallengeType, certificates } from "../schema.ts";
+import { acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
 import { newestRow } from "./certificates.ts";
 import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
@@ -209,102 +209,6 @@ export function failuresInARow(db: Db | Tx, input: { name: string; purpose: Purp
     if (order.state === "failed") failed.push(order);
   }
   return failed;
-}
-
-/** Below what Let's Encrypt allows: 300 orders of an account in 3 hours, 5 failures of a name in one hour, 5 certificates for one name and 50 for one registered domain in 7 days. */
-const limits = {
-  orders: { most: 270, inMs: 3 * hour },
-  failures: { most: 4, inMs: hour },
-  duplicates: { most: 4, inMs: 7 * day },
-  domain: { most: 40, inMs: 7 * day },
-};
-
-/** The moment from which on one more order for the name keeps below every limit. In the past: now. */
-export function mayAskAt(
-  db: Db | Tx,
-  input: { name: string; directory: string; replaces?: string | null | undefined; now: number },
-): number {
-  const { name, directory, now } = input;
-  const mine = db
-    .select()
-    .from(acmeOrders)
-    .where(and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)))
-    .all();
-  const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
-  const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
-  // An authority whose certificates live for less than a week counts by no week: where its next is due, it gives it.
-  const within = ({ most, inMs }: Limit, counted: Order[]): Limit => ({
-    most,
-    inMs: counted.length < most ? inMs : Math.min(inMs, shortestLife(db, counted)),
-  });
-  const ofDomain = input.replaces ? [] : issuedOf(db, { name, directory, now });
-  const free = [
-    ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
-    fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
-    fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), within(limits.duplicates, issued), now),
-  ];
-  // An order that says what it replaces doesn't count against the domain.
-  if (!input.replaces) free.push(fullUntil(ends(ofDomain), within(limits.domain, ofDomain), now));
-  return Math.max(...free);
-}
-
-/** Of the certificates that came of these orders and are still there. */
-function shortestLife(db: Db | Tx, orders: Order[]): number {
-  const ids = orders.flatMap(({ certificateId }) => certificateId ?? []);
-  const rows = db
-    .select({ from: certificates.notBefore, to: certificates.notAfter })
-    .from(certificates)
-    .where(inArray(certificates.id, ids))
-    .all();
-  return Math.min(Number.POSITIVE_INFINITY, ...rows.map(({ from, to }) => to - from));
-}
-
-/** Counted first, because it is asked often and the limit is seldom near. */
-function askedTimes(db: Db | Tx, input: { directory: string; since: number; now: number }): number[] {
-  const { directory, since, now } = input;
-  const recent = and(
-    eq(acmeOrders.directory, directory),
-    or(eq(acmeOrders.state, "open"), gt(acmeOrders.endedAt, since)),
-  );
-  const [counted] = db
-    .select({ asked: sum(acmeOrders.asked) })
-    .from(acmeOrders)
-    .where(recent)
-    .all();
-  if (Number(counted?.asked ?? 0) < limits.orders.most) return [];
-  const rows = db.select().from(acmeOrders).where(recent).all();
-  return rows.flatMap((order) => Array<number>(order.asked).fill(order.endedAt ?? now));
-}
-
-/** What a certificate replaces was counted when it came: renewals aren't. */
-function issuedOf(db: Db | Tx, input: { name: string; directory: string; now: number }): Order[] {
-  return db
-    .select()
-    .from(acmeOrders)
-    .where(
-      and(
-        eq(acmeOrders.domain, registeredDomain(input.name)),
-        eq(acmeOrders.directory, input.directory),
-        isNull(acmeOrders.replaces),
-        or(gt(acmeOrders.endedAt, input.now - limits.domain.inMs), isNull(acmeOrders.endedAt)),
-        or(eq(acmeOrders.state, "done"), isNotNull(acmeOrders.issuedAt)),
-      ),
-    )
-    .all();
-}
-
-function ends(orders: Order[]): number[] {
-  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
-}
-
-type Limit = { most: number; inMs: number };
-
-function fullUntil(times: number[], limit: Limit, now: number): number {
-  // A clock may have been a day ahead; what lies further off never was.
-  const within = times.filter((at) => at > now - limit.inMs && at < now + 2 * day).toSorted((a, b) => a - b);
-  const oldest = within.at(-limit.most);
-  return oldest === undefined ? now : oldest + limit.inMs;
 }
 
 export function forgetOldOrders(db: Db, input: { now: number }): void {

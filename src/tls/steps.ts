@@ -23,13 +23,13 @@ import { type Permission, permissionIn } from "./caa.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
 import { keepIssued, readIssued } from "./issued.ts";
+import { mayAskAt } from "./limits.ts";
 import {
   askAnew,
   completeOrder,
   dropOrder,
   findOrder,
   keyOf,
-  mayAskAt,
   noteAsked,
   noteChallenge,
   noteIssued,

@@ -11,7 +11,7 @@ import { buildExecutable } from "../../build.ts";
 import { openKeyring, readKeyFile } from "../../src/crypto/keyring.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { openHouse } from "../../src/server.ts";
-import { importCertificate } from "../../src/tls/certificates.ts";
+import { importCertificate } from "../../src/tls/imported.ts";
 import { createAuthority } from "../support/authority.ts";
 import { forgetCached, type Load, load, median, serve, startPinned, type World, wrk } from "./world.ts";
 

@@ -7,7 +7,7 @@ import type { SettingName } from "../../src/config.ts";
 import type { Deps } from "../../src/deps.ts";
 import { foundHouse, prepareKeys } from "../../src/founding.ts";
 import { openHouse, type RunningServer, startServer } from "../../src/server.ts";
-import { importCertificate } from "../../src/tls/certificates.ts";
+import { importCertificate } from "../../src/tls/imported.ts";
 import type { Authority, Issued } from "./authority.ts";
 
 export type Started = RunningServer & {

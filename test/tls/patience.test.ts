@@ -4,11 +4,11 @@ import { test } from "node:test";
 import { addHost } from "../../src/pages/pages.ts";
 import { AuthorityUnreachable } from "../../src/tls/authority.ts";
 import { chooserOf, listCertificates } from "../../src/tls/certificates.ts";
+import { mayAskAt } from "../../src/tls/limits.ts";
 import {
   beginOrder,
   completeOrder,
   forgetOldOrders,
-  mayAskAt,
   noteAsked,
   noteChallenge,
   noteOpened,

@@ -2,21 +2,14 @@
  * What commands print: JSON for programs, aligned tables and sentences for people. Words may come from an authority, the DNS,
  * a hook or a stranger: whatever leaves for a terminal leaves through here, and steers none.
  */
+import { jsonText } from "../src/json-text.ts";
 import type { Shared } from "./house.ts";
 
 export type Cell = string | number | boolean | null | undefined;
 
 /** `--json` prints the answer as it came; otherwise people get theirs. */
 export function printAs(shared: Shared, answer: unknown, forPeople: () => string): void {
-  print(shared.json ? json(answer) : forPeople());
-}
-
-/** JSON escapes the control characters of ASCII by itself, but not U+007F to U+009F, of which some begin sequences too. */
-function json(answer: unknown): string {
-  return JSON.stringify(answer, null, 2).replaceAll(
-    /[\x7f-\x9f]/g,
-    (control) => `\\u00${control.charCodeAt(0).toString(16)}`,
-  );
+  print(shared.json ? jsonText(answer, { indent: 2 }) : forPeople());
 }
 
 export function print(text: string): void {

@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { jsonText } from "./json-text.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 export type Log = Record<Level, (event: string, detail?: Record<string, unknown>) => void>;
@@ -15,7 +16,7 @@ export function createLog(input: { clock: Clock; write: (line: string) => void; 
     (event: string, detail: Record<string, unknown> = {}) => {
       if (order.indexOf(level) < order.indexOf(input.least?.() ?? "info")) return;
       const time = new Date(input.clock.now()).toISOString();
-      input.write(`${JSON.stringify({ time, level, event, ...detail }, plainErrors)}\n`);
+      input.write(`${jsonText({ time, level, event, ...detail }, { replacer: plainErrors })}\n`);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

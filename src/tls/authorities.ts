@@ -60,7 +60,8 @@ export function createAuthorities(input: {
         400,
       );
     const at = mayRegisterAt(account, now);
-    if (at > now) throw new AuthorityProblem({ type: "limit", detail: "" }, 0, String(Math.ceil((at - now) / 1000)));
+    if (at > now)
+      throw new AuthorityProblem({ type: "accountLimit", detail: "" }, 0, String(Math.ceil((at - now) / 1000)));
     noteRegistering(db, { directory, account, now });
     const made = await authority.register({ contact }).catch(async (error: unknown) => {
       // An account of this key may have been closed, and be known to it alone: the next attempt has another key.

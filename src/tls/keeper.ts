@@ -24,6 +24,7 @@ import {
   findOpenOrder,
   goesOnAt,
   goOnNow,
+  lastDoneAt,
   listOpenOrders,
   type Order,
   type Purpose,
@@ -86,7 +87,8 @@ export function createKeeper(input: {
   let stopped = false;
   let hasBegun = false;
   let scannedAt = Number.NEGATIVE_INFINITY;
-  let seenAt = clock.now();
+  // The clock may have been set back while nothing ran here.
+  let seenAt = lastDoneAt(db) ?? clock.now();
 
   const pass = (): void => {
     const wish = wishes();

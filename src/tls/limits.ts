@@ -1,8 +1,7 @@
 /** What an authority gives in a time, counted from what it was asked: no order begins that would pass it. */
-import { and, eq, gt, inArray, isNotNull, isNull, or, sum } from "drizzle-orm";
+import { and, eq, gt, isNotNull, isNull, or, type SQL, sql, sum } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { acmeOrders, certificates } from "../schema.ts";
-import type { Order } from "./orders.ts";
 import { believable, longestPauseMs } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
@@ -14,6 +13,8 @@ const limits = {
   orders: { most: 270, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
   duplicates: { most: 4, inMs: 7 * day },
+  /** The fifth is kept for what is to be renewed; a day more, because a clock may be set forward. */
+  renewals: { most: 5, inMs: 8 * day },
   domain: { most: 40, inMs: 7 * day },
 };
 
@@ -23,39 +24,41 @@ export function mayAskAt(
   input: { name: string; directory: string; replaces?: string | null | undefined; now: number },
 ): number {
   const { name, directory, now } = input;
-  const mine = db
-    .select()
-    .from(acmeOrders)
-    .where(and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)))
-    .all();
+  const mine = listCounted(db, and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)));
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
-  // An authority whose certificates live for less than a week counts by no week: where its next is due, it gives it.
-  const within = ({ most, inMs }: Limit, counted: Order[]): Limit => ({
-    most,
-    inMs: counted.length < most ? inMs : Math.min(inMs, shortestLife(db, counted)),
-  });
-  const ofDomain = input.replaces ? [] : issuedOf(db, { name, directory, now });
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
     fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), within(limits.duplicates, issued), now),
+    fullUntil(ends(issued), withinLives(input.replaces ? limits.renewals : limits.duplicates, issued), now),
   ];
   // An order that says what it replaces doesn't count against the domain.
-  if (!input.replaces) free.push(fullUntil(ends(ofDomain), within(limits.domain, ofDomain), now));
+  if (!input.replaces) {
+    const ofDomain = listCounted(db, countsForDomain({ name, directory, now }));
+    free.push(fullUntil(ends(ofDomain), withinLives(limits.domain, ofDomain), now));
+  }
   return Math.max(...free);
 }
 
-/** Of the certificates that came of these orders and are still there. */
-function shortestLife(db: Db | Tx, orders: Order[]): number {
-  const ids = orders.flatMap(({ certificateId }) => certificateId ?? []);
-  const rows = db
-    .select({ from: certificates.notBefore, to: certificates.notAfter })
-    .from(certificates)
-    .where(inArray(certificates.id, ids))
+type Counted = ReturnType<typeof listCounted>[number];
+
+/** With the life of the certificate that came of it, as long as that is there. Asked often: nothing else is read. */
+function listCounted(db: Db | Tx, which: SQL | undefined) {
+  const { state, url, createdAt, issuedAt, endedAt, leaveUntil } = acmeOrders;
+  const lifeMs = sql<number | null>`${certificates.notAfter} - ${certificates.notBefore}`;
+  return db
+    .select({ state, url, createdAt, issuedAt, endedAt, leaveUntil, lifeMs })
+    .from(acmeOrders)
+    .leftJoin(certificates, eq(certificates.id, acmeOrders.certificateId))
+    .where(which)
     .all();
-  return Math.min(Number.POSITIVE_INFINITY, ...rows.map(({ from, to }) => to - from));
+}
+
+/** An authority whose certificates live for less than a week counts by no week: where its next is due, it gives it. */
+function withinLives({ most, inMs }: Limit, counted: Counted[]): Limit {
+  const lives = counted.length < most ? [] : counted.flatMap(({ lifeMs }) => lifeMs ?? []);
+  return { most, inMs: Math.min(inMs, ...lives.map((lifeMs) => (lifeMs * inMs) / (7 * day))) };
 }
 
 /** Counted first, because it is asked often and the limit is seldom near. */
@@ -76,23 +79,22 @@ function askedTimes(db: Db | Tx, input: { directory: string; since: number; now:
 }
 
 /** What a certificate replaces was counted when it came: renewals aren't. */
-function issuedOf(db: Db | Tx, input: { name: string; directory: string; now: number }): Order[] {
-  return db
-    .select()
-    .from(acmeOrders)
-    .where(
-      and(
-        eq(acmeOrders.domain, registeredDomain(input.name)),
-        eq(acmeOrders.directory, input.directory),
-        isNull(acmeOrders.replaces),
-        or(gt(acmeOrders.endedAt, input.now - limits.domain.inMs), isNull(acmeOrders.endedAt)),
-        or(eq(acmeOrders.state, "done"), isNotNull(acmeOrders.issuedAt)),
-      ),
-    )
-    .all();
+function countsForDomain(input: { name: string; directory: string; now: number }): SQL | undefined {
+  return and(
+    eq(acmeOrders.domain, registeredDomain(input.name)),
+    eq(acmeOrders.directory, input.directory),
+    isNull(acmeOrders.replaces),
+    or(gt(acmeOrders.endedAt, input.now - limits.domain.inMs), isNull(acmeOrders.endedAt)),
+    // One that is open at the authority may come to one.
+    or(
+      eq(acmeOrders.state, "done"),
+      isNotNull(acmeOrders.issuedAt),
+      and(eq(acmeOrders.state, "open"), isNotNull(acmeOrders.url)),
+    ),
+  );
 }
 
-function ends(orders: Order[]): number[] {
+function ends(orders: Counted[]): number[] {
   return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
 }
 

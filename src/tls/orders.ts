@@ -74,14 +74,14 @@ export function listOpenOrders(db: Db | Tx): Order[] {
   return db.select().from(acmeOrders).where(eq(acmeOrders.state, "open")).orderBy(asc(acmeOrders.goOnAt)).all();
 }
 
-/** The newest first, the open one among them. */
+/** The one that was begun last first, the open one among them: by the order of the rows, because a clock may have been wrong. */
 export function listOrdersOf(db: Db | Tx, input: { name: string; purpose: Purpose }): Order[] {
   const { name, purpose } = input;
   return db
     .select()
     .from(acmeOrders)
     .where(and(eq(acmeOrders.name, name), eq(acmeOrders.purpose, purpose)))
-    .orderBy(desc(acmeOrders.createdAt), desc(acmeOrders.id))
+    .orderBy(desc(sql`rowid`))
     .all();
 }
 
@@ -97,11 +97,22 @@ export function goesOnAt(order: Order, now: number): number {
   return believable(order.goOnAt, now, longestMs);
 }
 
-/** The clock was set back: what waits goes on after the time that it was to wait, not when the clock comes there again. */
+/** When something was last done, by the clock of then; undefined where nothing was. */
+export function lastDoneAt(db: Db): number | undefined {
+  const at = sql<number | null>`max(max(created_at), max(coalesce(issued_at, 0)), max(coalesce(ended_at, 0)))`;
+  return db.select({ at }).from(acmeOrders).get()?.at ?? undefined;
+}
+
+/**
+ * The clock was set back: what waits goes on after the time that it was to wait, not when the clock comes there again, and what was
+ * done counts from when it was.
+ */
 export function bringForward(db: Db, input: { now: number; byMs: number }): void {
   for (const [name, column] of [
     ["goOnAt", acmeOrders.goOnAt],
     ["leaveUntil", acmeOrders.leaveUntil],
+    ["issuedAt", acmeOrders.issuedAt],
+    ["endedAt", acmeOrders.endedAt],
   ] as const)
     db.update(acmeOrders)
       .set({ [name]: sql`${column} - ${input.byMs}` })

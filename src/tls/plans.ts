@@ -3,6 +3,7 @@ import type { Db } from "../db.ts";
 import { certificateName, isAddress, isWildcard, withoutWildcard } from "../host-names.ts";
 import { type Certificate, type CertificateState, type Chooser, stateOf } from "./certificates.ts";
 import { isOvertaken, nextOrder } from "./due.ts";
+import { mayAskAt } from "./limits.ts";
 import { isSecureHost } from "./names.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
 import { isPublicName } from "./suffixes.ts";
@@ -47,7 +48,10 @@ export function planOf(
   const { listens, runs } = wish;
   const plan = { name, certificate, order, listens, runs, isWaiting, isHeld: false };
   if (notWanted) return { ...plan, nextAt: undefined, notWanted };
-  if (open) return { ...plan, nextAt: goesOnAt(open, now) };
+  if (open) {
+    const goesOn = goesOnAt(open, now);
+    return { ...plan, nextAt: open.problem === "limit" ? Math.max(goesOn, mayAskAt(db, { ...open, now })) : goesOn };
+  }
   const { at, isHeld } = nextOrder(db, { name, best, wish, now });
   return { ...plan, nextAt: at, isHeld };
 }
@@ -154,6 +158,8 @@ export function troubleOf(order: Order): string {
       return `${who} doesn't come to an end with the order.`;
     case "limit":
       return `${who} isn't asked for another certificate of ${order.name} now: ${ofLimits}.`;
+    case "accountLimit":
+      return `${who} isn't asked for an account now, because it was asked for so many lately.`;
     case "unwanted":
       return "It was given up: the host was removed, or another authority was chosen.";
     case "overtaken":
@@ -214,6 +220,7 @@ export function adviceFor(order: Order): string {
     case "externalAccountRequired":
       return "Get a key for an external account from the authority and set acme.eab_kid and acme.eab_key.";
     case "limit":
+    case "accountLimit":
       return isTest && order.state === "failed" ? "Ask again later." : "It goes on by itself.";
     case "accountClosed":
       return `${again} A new account is made then. If that is closed too, ask the authority why, or choose another with acme.directory.`;

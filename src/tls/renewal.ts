@@ -70,9 +70,10 @@ export const longestWaitMs = 8 * day;
  *
  * @param leftMs of the certificate in service when the order was opened; undefined: there is none
  * @param hasOther whether another authority can be asked instead
+ * @param kept how many orders were kept for so long before, in a row of failures
  */
-export function longestOrder(leftMs: number | undefined, hasOther: boolean, failures: number): number {
-  const patientMs = hasOther ? Math.min(hour * 2 ** failures, 20 * hour) : 20 * hour;
+export function longestOrder(leftMs: number | undefined, hasOther: boolean, kept: number): number {
+  const patientMs = hasOther ? Math.min(hour * 2 ** kept, 20 * hour) : 20 * hour;
   return Math.max(Math.min(patientMs, (leftMs ?? Number.POSITIVE_INFINITY) / 3), hour);
 }
 

@@ -112,8 +112,11 @@ export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock
     },
     isWaiting: () => isWaiting,
     lateHosts: (now) => {
+      if (servingSince === undefined) return [];
+      // The clock was set back: they have waited since then, as far as can be told.
+      servingSince = Math.min(servingSince, now);
+      for (const [name, wanted] of wantedSince) wantedSince.set(name, Math.min(wanted, now));
       const since = servingSince;
-      if (since === undefined) return [];
       const isLateFor = ([name, wanted]: [string, number]) => {
         const certificate = choose(name, now);
         return certificate ? isLate(certificate, now) : now - Math.max(wanted, since) > firstOneMs;

@@ -20,8 +20,10 @@ import {
   waitSaid,
 } from "./authority.ts";
 import { type Permission, permissionIn } from "./caa.ts";
+import { chooserOf, listCertificates } from "./certificates.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
+import { isOvertaken } from "./due.ts";
 import { keepIssued, readIssued } from "./issued.ts";
 import { mayAskAt } from "./limits.ts";
 import {
@@ -53,6 +55,8 @@ export type Steps = {
 
 /** What an authorization is in that never becomes valid (RFC 8555, 7.1.6). */
 const dead = new Set(["invalid", "deactivated", "expired", "revoked"]);
+/** How it refuses a request for a certificate when it has one already. */
+const atWork = new Set(["orderNotReady", "malformed"]);
 /** Between two looks at an order that the authority works on. */
 const pollMs = 500;
 
@@ -107,8 +111,9 @@ export function createSteps(input: {
     noteIssued(db, order, { now: clock.now() });
     const wish = { name: order.name, privateKey: keyOf(order, keys) };
     await authority.finalize(view, wish).catch((error: unknown) => {
-      const isRefused = error instanceof AuthorityProblem && error.status < 500;
-      if (isRefused && order.issuedAt === null) noteNotIssued(db, order);
+      // Asked before without an answer, it may be at work by now, and say so.
+      const isAtWork = order.issuedAt !== null && error instanceof AuthorityProblem && atWork.has(error.type);
+      if (error instanceof AuthorityProblem && error.status < 500 && !isAtWork) noteNotIssued(db, order);
       throw error;
     });
   };
@@ -120,10 +125,11 @@ export function createSteps(input: {
     const now = clock.now();
     const free = mayAskAt(db, { ...order, now });
     if (free > now) {
-      // What it replaces wasn't taken, so that it counts now: another authority may be free.
-      if (order.asked > 0 && wishes().authorities.length > 1 && order.purpose === "serve")
+      // It was reached after the order was begun, or what it replaces wasn't taken, so that it counts now: another may be free.
+      if (wishes().authorities.length > 1 && order.purpose === "serve")
         throw new AuthorityProblem({ type: "limit", detail: "" }, 0, String(Math.ceil((free - now) / 1000)));
-      return waitUntil(db, order, free, { type: "limit", detail: "" });
+      // What counts may come to nothing before.
+      return waitUntil(db, order, Math.min(free, now + longestPollMs), { type: "limit", detail: "" });
     }
     noteAsked(db, order);
     const { profile } = wishes();
@@ -230,6 +236,9 @@ export function createSteps(input: {
     });
     const ended = findOrder(db, order.id);
     if (ended.state !== "open") return; // It was dropped while it was downloaded.
+    // What a person brought meanwhile isn't to be replaced by it.
+    const usable = listCertificates(db).filter(({ id }) => !shelf.isUnusable(id));
+    if (isOvertaken(ended, chooserOf(usable), now)) return drop(ended, "overtaken");
     db.transaction(
       (tx) => {
         const kept = { ...issued, privateKey, directory, keys, now, chance: chance() };
@@ -257,6 +266,12 @@ export function createSteps(input: {
     waitUntil(db, order, now + Math.min(Math.max(own, waitSaid(retryAfter, now) ?? 0), longestPollMs));
   };
 
+  const drop: Steps["drop"] = (order, why) => {
+    dropOrder(db, order, { why, now: clock.now() });
+    showing.takeDown(order);
+    log.info("certificate.order_dropped", { name: order.name, directory: order.directory, why });
+  };
+
   return {
     take: async (order) => {
       try {
@@ -265,11 +280,7 @@ export function createSteps(input: {
         judge(order, error);
       }
     },
-    drop: (order, why) => {
-      dropOrder(db, order, { why, now: clock.now() });
-      showing.takeDown(order);
-      log.info("certificate.order_dropped", { name: order.name, directory: order.directory, why });
-    },
+    drop,
   };
 }
 

@@ -13,8 +13,9 @@ import {
   waitSaid,
 } from "./authority.ts";
 import { chooserOf, listCertificates } from "./certificates.ts";
+import { mayAskAt } from "./limits.ts";
 import { askAnew, failOrder, failuresInARow, findOrder, type Order, stumble } from "./orders.ts";
-import { longestOrder } from "./renewal.ts";
+import { longestOrder, longestPollMs } from "./renewal.ts";
 import type { CertificateShelf } from "./shelf.ts";
 import type { Showing } from "./showing.ts";
 import type { Wishes } from "./wishes.ts";
@@ -24,7 +25,10 @@ export const patience = 3;
 /** What keeps us from asking any authority at all. */
 const ourOwn = new Set(["noAddress", "noAnswer", "hook"]);
 /** What the next attempt may well not meet. */
-const passing = new Set([...["rateLimited", "limit", "serverInternal", "badNonce", "orderNotReady"], ...ourOwn]);
+const passing = new Set([
+  ...["rateLimited", "limit", "accountLimit", "serverInternal", "badNonce", "orderNotReady"],
+  ...ourOwn,
+]);
 /** Longer than this one authority isn't waited for when there is another. */
 const longestLeaveMs = 3_600_000;
 /** Before an authority that has forgotten something is asked anew. */
@@ -59,7 +63,11 @@ export function createVerdicts(input: {
     if (url === null || openedAt === null || ageMs <= longestOrder(0, true, 0)) return false;
     const certificate = chooserOf(listCertificates(db).filter(({ id }) => !shelf.isUnusable(id)))(name, openedAt);
     const leftMs = certificate ? certificate.notAfter - openedAt : 0;
-    return ageMs > longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), failuresInARow(db, order).length);
+    const kept = failuresInARow(db, order).filter(wasKept).length;
+    if (ageMs <= longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), kept)) return false;
+    // Where the authority's limits keep another from being begun, this one may still come to an end.
+    const now = clock.now();
+    return hasOther(order) || mayAskAt(db, { ...order, now }) - now <= longestPollMs;
   };
 
   const judge = (order: Order, error: unknown): void => {
@@ -136,6 +144,11 @@ export function createVerdicts(input: {
   };
 
   return { judge, isTooOld };
+}
+
+/** It came to nothing after the longest that an authority is surely given. */
+function wasKept({ openedAt, endedAt }: Order): boolean {
+  return openedAt !== null && endedAt !== null && Math.abs(endedAt - openedAt) >= longestOrder(0, true, 0);
 }
 
 function iso(at: number): string {

@@ -1,6 +1,7 @@
 /** Records that the operator's program puts into the DNS: none is left there, and none taken out that is still looked for. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createLog } from "../../src/log.ts";
 import { addHost, removeHost } from "../../src/pages/pages.ts";
 import { AuthorityUnreachable } from "../../src/tls/authority.ts";
 import { createDnsRecords } from "../../src/tls/dns-records.ts";
@@ -173,4 +174,17 @@ test("a program that did its work isn't blamed because the house closed meanwhil
   done();
   await cleaning;
   assert.deepEqual(said, []);
+});
+
+test("what a program says of the DNS steers no terminal by the log either", async () => {
+  const { wishes, house, now } = makeWorld();
+  const lines: string[] = [];
+  const log = createLog({ clock: { now }, write: (line) => void lines.push(line) });
+  wishes.dnsHook = async () => {
+    throw new Error("\u009b2J\u009d0;owned\u009c");
+  };
+  const records = createDnsRecords({ db: house.db, clock: { now }, log, wishes: () => wishes });
+  await records.cleanUp({ name: "_acme-challenge.status.example.com", value: "v" });
+  assert.equal(lines.length, 1);
+  assert.doesNotMatch(lines[0]?.trimEnd() ?? "", /\p{Cc}/u);
 });

@@ -351,3 +351,37 @@ test("of an order that is forgotten once it was asked for its certificate it is 
   );
   assert.match(advice, /^It is tried again by itself\./);
 });
+
+test("a finalize that fails in turns, each time refused in the end, counts as no certificate", async () => {
+  const { world, live, now, served, standing, asked } = makeWorld();
+  const until = now() + 12 * hour;
+  const times = new Map<number, number>();
+  let order = 0;
+  world.tells = (view) =>
+    view.status === "valid" && now() < until ? { ...view, status: "ready", certificate: undefined } : view;
+  world.refuse = ({ deed }) => {
+    if (deed === "openOrder") order += 1;
+    if (deed !== "finalize" || now() >= until) return;
+    times.set(order, (times.get(order) ?? 0) + 1);
+    throw times.get(order) === 1 ? problem("serverInternal", 503) : problem("caa", 403);
+  };
+  await live(2 * day, 5 * minute);
+  const { words, nextAt } = await standing();
+  assert.ok(
+    served(),
+    `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${words} ${new Date(nextAt ?? 0).toISOString()}`,
+  );
+});
+
+test("a certificate that a person brings while the authority is asked isn't replaced by what it hands out", async () => {
+  const { world, live, now, bring, served, asked } = makeWorld();
+  let isBrought = false;
+  world.refuse = async ({ deed }) => {
+    if (deed !== "viewOrder" || isBrought || !asked.some((known) => known.deed === "finalize")) return;
+    isBrought = true;
+    await bring(now() - day, now() + 300 * day);
+  };
+  await live(minute, 10_000);
+  assert.ok(isBrought);
+  assert.equal(served()?.directory, null);
+});

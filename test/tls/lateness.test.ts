@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addHost, putHostFirst } from "../../src/pages/pages.ts";
-import { by, day, hour, makeWorld } from "../support/acme-world.ts";
+import { by, day, host, hour, makeWorld, minute } from "../support/acme-world.ts";
 
 test("a host that came a minute ago isn't late because links begin with it", async () => {
   const { house, page, bring, now, setClock } = makeWorld();
@@ -59,4 +59,15 @@ test("a host without certificate is late an hour after it came, and an hour afte
   assert.deepEqual(late(), ["status.example.com"]);
   setClock(now() + hour + 1);
   assert.deepEqual(late(), ["status.example.com", "new.example.com"], "no authority certifies the address");
+});
+
+test("a host without certificate is late an hour after it came also when the clock was set back meanwhile", async () => {
+  const { house, now, setClock } = makeWorld();
+  house.certificates.reload();
+  setClock(now() + day);
+  house.certificates.beginServing();
+  setClock(now() - day);
+  assert.deepEqual(house.certificates.lateHosts(now()), []);
+  setClock(now() + hour + minute);
+  assert.deepEqual(house.certificates.lateHosts(now()), [host]);
 });

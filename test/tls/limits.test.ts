@@ -83,3 +83,69 @@ test("renewals count against nothing that a domain may have, so that forty are r
   await live(day, hour);
   assert.equal(ordered(), 90, "the forty that are a week old");
 });
+
+test("hosts of one domain whose orders are pending together get no more certificates than a domain may have in a week", async () => {
+  const { house, page, world, live, now, asked } = makeWorld();
+  const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  // The authority takes a minute to look at the hosts.
+  const until = now() + minute;
+  world.challenge = "http-01";
+  world.tells = (view) => (now() < until && view.status === "ready" ? { ...view, status: "pending" } : view);
+  await live(minute, 1_000);
+  await live(30 * minute, 10_000);
+  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  assert.ok(made <= 50, `${made} certificates of one registered domain in half an hour`);
+});
+
+test("an authority that comes to an end with nothing for two days renews what lives six days once it does again", async () => {
+  const { world, live, now, served, standing, asked } = makeWorld();
+  world.lifeMs = 160 * hour;
+  await live(hour, 10 * minute);
+  const end = served()?.notAfter ?? 0;
+  assert.ok(end > 0);
+  const until = end - 12 * hour;
+  world.tells = (view) =>
+    view.status === "valid" && now() < until ? { ...view, status: "processing", certificate: undefined } : view;
+  while (now() < end + hour) {
+    await live(hour, 10 * minute);
+    const { words, nextAt } = await standing();
+    assert.ok(
+      (served()?.notAfter ?? 0) > now(),
+      `expired ${(now() - until) / hour} hours after it answers; ${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${words} ${new Date(nextAt ?? 0).toISOString()} now ${new Date(now()).toISOString()}`,
+    );
+  }
+});
+
+test("a certificate of six days that a person ordered three times more on its first day is renewed before it expires", async () => {
+  const { world, live, now, served, standing, keeper, opened } = makeWorld();
+  world.lifeMs = 160 * hour; // Let's Encrypt's shortlived, from an hour before it is issued.
+  await live(minute, 10_000);
+  for (let times = 0; times < 3; times++) {
+    await keeper.orderNow({ host, purpose: "serve" });
+    await keeper.idle();
+    await live(minute, 10_000);
+  }
+  assert.equal(opened().length, 4);
+  const end = served()?.notAfter ?? 0;
+  await live(end - now() - 2 * hour);
+  while (now() < end + 2 * hour) {
+    await live(10 * minute, minute);
+    const { words, nextAt } = await standing();
+    assert.ok(
+      (served()?.notAfter ?? 0) > now(),
+      `expired ${new Date(end).toISOString()}, next ${new Date(nextAt ?? 0).toISOString()}; ${opened().map(({ replaces }) => (replaces ? "replaces" : "new"))}; ${words}`,
+    );
+  }
+});
+
+test("of an authority that may make us no more accounts it isn't said that many certificates were ordered", async () => {
+  const { world, live, standing, opened } = makeWorld();
+  world.refuse = always("register", () => problem("serverInternal", 500));
+  await live(2 * hour, minute);
+  world.refuse = () => undefined;
+  await live(10 * minute, minute);
+  assert.equal(opened().length, 0);
+  const { words } = await standing();
+  assert.doesNotMatch(words, /so many were ordered/);
+});

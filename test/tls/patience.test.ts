@@ -199,3 +199,51 @@ test("an order that becomes pending again after a long sleep isn't taken down ri
     `gone; ${orders()[0]?.state} ${orders()[0]?.problem}`,
   );
 });
+
+test("an order that waited for the DNS while the limit of its authority was reached gives way to the other", async () => {
+  const addresses = async (name: string) => (name === host && !isKnown ? [] : ["192.0.2.1"]);
+  let isKnown = false;
+  const { house, page, live, now, served, standing, asked } = makeWorld({
+    authorities: [one, two],
+    lookup: { addresses, allowedIssuers: async () => undefined },
+  });
+  await live(minute, 10_000);
+  const names = Array.from({ length: 45 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  await live(hour, minute);
+  assert.ok(asked.some(({ deed, directory }) => deed === "openOrder" && directory === two.directory));
+  isKnown = true;
+  await live(day, 5 * minute);
+  const { nextAt, words } = await standing();
+  assert.ok(
+    served(),
+    `after a day: ${words} ${new Date(nextAt ?? 0).toISOString()}, now ${new Date(now()).toISOString()}`,
+  );
+});
+
+test("a first authority that keeps an order is left after an hour also when the host couldn't be found before", async () => {
+  const { world, live, now, served, orders } = makeWorld({ authorities: [one, two] });
+  world.challenge = "http-01";
+  let isShut = true;
+  world.tells = (view) => {
+    if (isShut)
+      return view.status === "ready" ? { ...view, status: "invalid", error: { type: "connection", detail: "" } } : view;
+    return view.status === "valid" && view.url === last
+      ? { ...view, status: "processing", certificate: undefined }
+      : view;
+  };
+  let last = "";
+  await live(100 * minute, 10_000);
+  const failed = orders().length;
+  isShut = false;
+  world.refuse = ({ deed, directory }) => {
+    if (deed === "finalize" && directory === one.directory) last = `order ${orders().length - 1}`;
+  };
+  const since = now();
+  while (!served() && now() < since + 30 * hour) await live(hour, minute);
+  const hours = (now() - since) / hour;
+  assert.ok(
+    hours <= 6,
+    `${failed} failed; ${hours} hours: ${JSON.stringify(orders().map((o) => [o.directory, o.state, o.problem]))}`,
+  );
+});

@@ -34,7 +34,8 @@ test("a new host of a domain whose certificates live a day gets one", async () =
 test("renewals that count against no domain stay with the first authority", async () => {
   const { house, page, world, live, now, asked } = makeWorld({ authorities: [one, two] });
   world.lifeMs = 160 * hour;
-  const names = [host, ...Array.from({ length: 24 }, (_, index) => `status${index}.example.com`)];
+  // As many as a domain is given in a week.
+  const names = [host, ...Array.from({ length: 39 }, (_, index) => `status${index}.example.com`)];
   for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
   world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400), two.directory);
   await live(2 * hour, 10 * minute);
@@ -180,6 +181,17 @@ test("a finalize that fails, after which the order is ready still, counts as no 
     served(),
     `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
   );
+});
+
+test("an order that stays ready, whatever it is asked for, counts as no certificate", async () => {
+  const { world, live, now, opened, served } = makeWorld();
+  const until = now() + 6 * day;
+  world.tells = (view) =>
+    view.status === "valid" && now() < until ? { ...view, status: "ready", certificate: undefined } : view;
+  await live(6 * day);
+  assert.ok(opened().length > 5, `${opened().length} orders in six days`);
+  await live(day);
+  assert.ok(served());
 });
 
 test("an order that becomes pending again after a long sleep isn't taken down right after the authority was told to look", async () => {

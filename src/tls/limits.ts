@@ -13,7 +13,7 @@ const limits = {
   orders: { most: 270, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
   duplicates: { most: 4, inMs: 7 * day },
-  /** The fifth is kept for what is to be renewed; a day more, because a clock may be set forward. */
+  /** The fifth is kept for what is due to be renewed; a day more, because a clock may be set forward. */
   renewals: { most: 5, inMs: 8 * day },
   domain: { most: 40, inMs: 7 * day },
 };
@@ -31,7 +31,7 @@ export function mayAskAt(
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
     fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), withinLives(input.replaces ? limits.renewals : limits.duplicates, issued), now),
+    fullUntil(ends(issued), withinLives(isDue(db, input) ? limits.renewals : limits.duplicates, issued), now),
   ];
   // An order that says what it replaces doesn't count against the domain.
   if (!input.replaces) {
@@ -39,6 +39,14 @@ export function mayAskAt(
     free.push(fullUntil(ends(ofDomain), withinLives(limits.domain, ofDomain), now));
   }
   return Math.max(...free);
+}
+
+/** By the certificate that is replaced: a person may ask for another long before. */
+function isDue(db: Db | Tx, input: { replaces?: string | null | undefined; now: number }): boolean {
+  if (!input.replaces) return false;
+  const { renewAt } = certificates;
+  const row = db.select({ renewAt }).from(certificates).where(eq(certificates.renewalId, input.replaces)).get();
+  return row !== undefined && row.renewAt !== null && row.renewAt <= input.now;
 }
 
 type Counted = ReturnType<typeof listCounted>[number];

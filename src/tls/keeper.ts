@@ -24,7 +24,6 @@ import {
   findOpenOrder,
   goesOnAt,
   goOnNow,
-  lastDoneAt,
   listOpenOrders,
   type Order,
   type Purpose,
@@ -87,8 +86,7 @@ export function createKeeper(input: {
   let stopped = false;
   let hasBegun = false;
   let scannedAt = Number.NEGATIVE_INFINITY;
-  // The clock may have been set back while nothing ran here.
-  let seenAt = lastDoneAt(db) ?? clock.now();
+  let seenAt = clock.now();
 
   const pass = (): void => {
     const wish = wishes();

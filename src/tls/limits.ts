@@ -2,6 +2,7 @@
 import { and, eq, gt, isNotNull, isNull, or, type SQL, sql, sum } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
 import { acmeOrders, certificates } from "../schema.ts";
+import { listCertificates } from "./certificates.ts";
 import { believable, longestPauseMs } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
@@ -27,11 +28,12 @@ export function mayAskAt(
   const mine = listCounted(db, and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)));
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
+  const mayTakeLast = issued.length >= limits.duplicates.most && isDue(db, input);
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
     fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), withinLives(isDue(db, input) ? limits.renewals : limits.duplicates, issued), now),
+    fullUntil(ends(issued), withinLives(mayTakeLast ? limits.renewals : limits.duplicates, issued), now),
   ];
   // An order that says what it replaces doesn't count against the domain.
   if (!input.replaces) {
@@ -41,12 +43,10 @@ export function mayAskAt(
   return Math.max(...free);
 }
 
-/** By the certificate that is replaced: a person may ask for another long before. */
-function isDue(db: Db | Tx, input: { replaces?: string | null | undefined; now: number }): boolean {
-  if (!input.replaces) return false;
-  const { renewAt } = certificates;
-  const row = db.select({ renewAt }).from(certificates).where(eq(certificates.renewalId, input.replaces)).get();
-  return row !== undefined && row.renewAt !== null && row.renewAt <= input.now;
+/** A person may ask for another long before. */
+function isDue(db: Db | Tx, { name, directory, now }: { name: string; directory: string; now: number }): boolean {
+  const newest = listCertificates(db).find((held) => held.directory === directory && held.names.includes(name));
+  return newest !== undefined && newest.renewAt !== null && newest.renewAt <= now;
 }
 
 type Counted = ReturnType<typeof listCounted>[number];

@@ -97,22 +97,14 @@ export function goesOnAt(order: Order, now: number): number {
   return believable(order.goOnAt, now, longestMs);
 }
 
-/** When something was last done, by the clock of then; undefined where nothing was. */
-export function lastDoneAt(db: Db): number | undefined {
-  const at = sql<number | null>`max(max(created_at), max(coalesce(issued_at, 0)), max(coalesce(ended_at, 0)))`;
-  return db.select({ at }).from(acmeOrders).get()?.at ?? undefined;
-}
-
 /**
- * The clock was set back: what waits goes on after the time that it was to wait, not when the clock comes there again, and what was
- * done counts from when it was.
+ * The clock was set back: what waits goes on after the time that it was to wait, not when the clock comes there again. What was done
+ * stays where it is, because the clock may be wrong now and not then: limits must hold in any case.
  */
 export function bringForward(db: Db, input: { now: number; byMs: number }): void {
   for (const [name, column] of [
     ["goOnAt", acmeOrders.goOnAt],
     ["leaveUntil", acmeOrders.leaveUntil],
-    ["issuedAt", acmeOrders.issuedAt],
-    ["endedAt", acmeOrders.endedAt],
   ] as const)
     db.update(acmeOrders)
       .set({ [name]: sql`${column} - ${input.byMs}` })

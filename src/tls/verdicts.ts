@@ -65,9 +65,10 @@ export function createVerdicts(input: {
     const leftMs = certificate ? certificate.notAfter - openedAt : 0;
     const kept = failuresInARow(db, order).filter(wasKept).length;
     if (ageMs <= longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), kept)) return false;
-    // Where the authority's limits keep another from being begun, this one may still come to an end.
+    if (issuedAt === null || hasOther(order)) return true;
+    // It counts also when it is given up. Where the limits then allow no other, it may still come to an end.
     const now = clock.now();
-    return hasOther(order) || mayAskAt(db, { ...order, now }) - now <= longestPollMs;
+    return mayAskAt(db, { ...order, now }) - now <= longestPollMs;
   };
 
   const judge = (order: Order, error: unknown): void => {

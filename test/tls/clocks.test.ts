@@ -1,4 +1,4 @@
-/** What a clock that was wrong must not leave behind once it is set right. */
+/** What a clock that is wrong for a while must neither leave behind nor take away. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addHost } from "../../src/pages/pages.ts";
@@ -43,34 +43,107 @@ test("a renewal that is refused is paused after also when the clock was ahead as
   assert.equal(opened("two.example.org").length, 1);
 });
 
-test("failures counted by a clock that was ahead keep no host from its certificate once it is set right", async () => {
-  const { world, live, now, setClock, served, standing } = makeWorld();
-  world.challenge = "http-01";
+test("certificates of this week still count when the server was started by a clock that was slow for a minute", async () => {
+  const { live, now, setClock, keeper, begin, opened } = makeWorld();
+  await live(minute, 10_000);
+  for (let times = 0; times < 3; times++) {
+    await keeper.orderNow({ host, purpose: "serve" });
+    await keeper.idle();
+    await live(minute, 10_000);
+  }
+  assert.equal(opened().length, 4);
+  await keeper.stop();
   const right = now();
-  setClock(right + 20 * hour);
-  world.tells = (view) => (view.status === "ready" ? { ...view, status: "invalid" } : view);
-  await live(55 * minute, 10_000);
-  setClock(right + hour);
-  world.tells = (view) => view;
-  await live(4 * hour, minute);
-  const { nextAt, words } = await standing();
-  assert.ok(served(), `${words} ${new Date(nextAt ?? 0).toISOString()}, now ${new Date(now()).toISOString()}`);
+  setClock(right - 8 * day); // As at a start, before the time is had.
+  const next = begin();
+  next.wake();
+  await next.idle();
+  setClock(right + minute);
+  for (let times = 0; times < 6; times++) {
+    await next.orderNow({ host, purpose: "serve" });
+    await next.idle();
+    setClock(now() + minute);
+  }
+  assert.ok(
+    opened().length <= 5,
+    `${opened().length} certificates of one name within ${(now() - right) / minute + 10} minutes`,
+  );
 });
 
-test("what waits goes on after its time also when the clock was set back while nothing ran", async () => {
-  const { world, now, setClock, keeper, begin, live, served } = makeWorld();
-  world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400));
-  setClock(now() + 20 * hour);
-  await live(minute, 10_000);
-  await keeper.stop();
-  world.refuse = () => undefined;
-  setClock(now() - 20 * hour);
-  const next = begin();
-  for (const end = now() + 4 * hour; now() < end; setClock(now() + minute)) {
+test("failures of this hour still count when the server was started by a clock that was slow for a minute", async () => {
+  const { world, now, setClock, begin, opened } = makeWorld();
+  world.challenge = "http-01";
+  world.tells = (view) =>
+    view.status === "ready" ? { ...view, status: "invalid", error: { type: "connection", detail: "" } } : view;
+  const since = now();
+  let next = begin();
+  for (let round = 0; round < 4; round++) {
+    for (const end = now() + 14 * minute; now() < end; setClock(now() + 10_000)) {
+      next.wake();
+      await next.idle();
+      next.scanSoon();
+    }
+    await next.stop();
+    const right = now();
+    setClock(right - 2 * day);
+    next = begin();
     next.wake();
     await next.idle();
-    next.scanSoon();
+    setClock(right + 10_000);
   }
-  const [plan] = await next.planFor([host]);
-  assert.ok(served(), `next at ${new Date(plan?.nextAt ?? 0).toISOString()}, now ${new Date(now()).toISOString()}`);
+  assert.ok(now() - since < hour);
+  assert.ok(opened().length <= 5, `${opened().length} failures of one name in an hour`);
 });
+
+test("a clock that is slow for a minute takes nothing from what counts", async () => {
+  const { live, now, setClock, keeper, opened } = makeWorld();
+  await live(minute, 10_000);
+  const order = async () => {
+    await keeper.orderNow({ host, purpose: "serve" });
+    await keeper.idle();
+    await live(minute, 10_000);
+  };
+  for (let times = 0; times < 3; times++) await order();
+  assert.equal(opened().length, 4);
+  const right = now();
+  setClock(right - 8 * day);
+  keeper.wake();
+  await keeper.idle();
+  setClock(right + minute);
+  for (let times = 0; times < 6; times++) await order();
+  assert.ok(opened().length <= 5, `${opened().length} certificates of one name`);
+});
+
+for (const restarts of [false, true])
+  test(`an authority is left alone for as long as it asks ${restarts ? "also after a restart" : "(control)"}, when an order was once begun by a clock that was ahead`, async () => {
+    const { world, live, now, setClock, keeper, begin, opened } = makeWorld();
+    const right = now();
+    // One that was begun by a clock that was ahead by three days, ended since.
+    setClock(right + 3 * day);
+    world.challenge = "http-01";
+    world.tells = (view) =>
+      view.status === "ready" ? { ...view, status: "invalid", error: { type: "connection", detail: "" } } : view;
+    await live(30_000, 10_000);
+    assert.equal(opened().length, 1);
+    setClock(right);
+    await live(10_000, 10_000);
+    world.refuse = always("openOrder", () => problem("rateLimited", 429, String(20 * 3600)));
+    await live(10 * minute, 10_000);
+    const before = opened().length;
+    assert.equal(before, 2);
+    let next = keeper;
+    if (restarts) {
+      await keeper.stop();
+      next = begin();
+    }
+    for (const end = now() + hour; now() < end; setClock(now() + minute)) {
+      next.wake();
+      await next.idle();
+      next.scanSoon();
+    }
+    assert.equal(
+      opened().length,
+      before,
+      `asked ${opened().length - before} times in the hour after, though it asked for 20 hours`,
+    );
+  });

@@ -149,3 +149,28 @@ test("of an authority that may make us no more accounts it isn't said that many 
   const { words } = await standing();
   assert.doesNotMatch(words, /so many were ordered/);
 });
+
+for (const refuses of [false, true])
+  test(`a six-day certificate ordered three times more on its first day is renewed in time${refuses ? " by an authority that doesn't take what it replaces" : " (control)"}`, async () => {
+    const { world, live, now, served, standing, keeper, opened } = makeWorld();
+    world.lifeMs = 160 * hour;
+    world.refuse = ({ deed, replaces }) => {
+      if (refuses && deed === "openOrder" && replaces) throw problem("malformed", 400);
+    };
+    await live(minute, 10_000);
+    for (let times = 0; times < 3; times++) {
+      await keeper.orderNow({ host, purpose: "serve" });
+      await keeper.idle();
+      await live(minute, 10_000);
+    }
+    const end = served()?.notAfter ?? 0;
+    await live(end - now() - 2 * hour);
+    while (now() < end + 2 * hour) {
+      await live(10 * minute, minute);
+      const { words, nextAt } = await standing();
+      assert.ok(
+        (served()?.notAfter ?? 0) > now(),
+        `expired; ${opened().length} asked; next ${new Date(nextAt ?? 0).toISOString()}, now ${new Date(now()).toISOString()} ${words}`,
+      );
+    }
+  });

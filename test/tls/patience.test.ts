@@ -259,3 +259,58 @@ test("a first authority that keeps an order is left after an hour also when the 
     `${failed} failed; ${hours} hours: ${JSON.stringify(orders().map((o) => [o.directory, o.state, o.problem]))}`,
   );
 });
+
+for (const ahead of [0, 20])
+  test(`an authority that keeps an order is left after an hour when three failed by a clock ${ahead} hours ahead`, async () => {
+    const { world, live, now, setClock, served, orders } = makeWorld({ authorities: [one, two] });
+    const right = now();
+    setClock(right + ahead * hour);
+    world.challenge = "http-01";
+    let isShut = true;
+    let kept = "";
+    world.tells = (view) => {
+      if (isShut)
+        return view.status === "ready"
+          ? { ...view, status: "invalid", error: { type: "connection", detail: "" } }
+          : view;
+      if (kept === "") kept = view.url;
+      return view.url === kept ? { ...view, status: "processing", certificate: undefined } : view;
+    };
+    await live(50 * minute, 10_000);
+    setClock(right + hour);
+    await live(10_000, 10_000);
+    isShut = false;
+    const since = now();
+    while (!served() && now() < since + 40 * hour) await live(10 * minute, minute);
+    const hours = (now() - since) / hour;
+    assert.ok(
+      hours <= 6,
+      `${hours} hours: ${JSON.stringify(orders().map((o) => [o.directory, o.state, o.problem, ((o.endedAt ?? 0) - (o.openedAt ?? 0)) / hour]))}`,
+    );
+  });
+
+for (const others of [38, 39])
+  test(`an order that an authority never looks at is given up after 20 hours, with ${others} others of its domain issued`, async () => {
+    const { house, page, world, live, now, served, orders, standing } = makeWorld();
+    world.challenge = "http-01";
+    const names = Array.from({ length: others }, (_, index) => `status${index}.example.com`);
+    for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+    // It lost what it was told of the first order of this host; another would do.
+    let lost: string | undefined;
+    world.refuse = ({ deed, name }) => {
+      if (deed === "accept" && name === host && lost === undefined) lost = "next";
+    };
+    world.tells = (view) => {
+      const url = orders().at(-1)?.url;
+      return view.url === url && view.status === "ready" ? { ...view, status: "pending" } : view;
+    };
+    await live(10 * minute, 10_000);
+    await live(30 * hour, 10 * minute);
+    const choose = chooserOf(listCertificates(house.db));
+    assert.equal(names.filter((name) => !choose(name, now())).length, 0);
+    const { words, nextAt } = await standing();
+    assert.ok(
+      served(),
+      `after 30 hours: ${words} ${new Date(nextAt ?? 0).toISOString()} ${JSON.stringify(orders().map((o) => [o.state, o.problem]))}`,
+    );
+  });

@@ -174,3 +174,15 @@ for (const refuses of [false, true])
       );
     }
   });
+
+test("ninety hosts of one domain with six-day certificates get no more than 50 new ones in a week", async () => {
+  const { house, page, world, live, now, asked } = makeWorld();
+  world.lifeMs = 160 * hour;
+  const names = Array.from({ length: 89 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  await live(hour, minute);
+  await live(158 * hour, 3 * hour);
+  await live(8 * hour, 20 * minute);
+  const made = asked.filter(({ deed, replaces }) => deed === "openOrder" && !replaces).length;
+  assert.ok(made <= 50, `${made} new ones in 167 hours`);
+});

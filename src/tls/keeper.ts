@@ -12,7 +12,7 @@ import type { Log } from "../log.ts";
 import { makeKey } from "./accounts.ts";
 import { createAuthorities, type Reach } from "./authorities.ts";
 import { AuthorityProblem, waitSaid } from "./authority.ts";
-import { type Certificate, chooserOf, listCertificates, newestRow } from "./certificates.ts";
+import { type Certificate, chooserOf, newestRow } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
 import { createDnsRecords } from "./dns-records.ts";
 import { asksWindow, isDue, isOvertaken, sourceFor } from "./due.ts";
@@ -31,7 +31,7 @@ import {
 import { type Plan, planOf } from "./plans.ts";
 import { findObstacles } from "./reach.ts";
 import { believable } from "./renewal.ts";
-import type { CertificateShelf } from "./shelf.ts";
+import { type CertificateShelf, listUsable } from "./shelf.ts";
 import { createSteps } from "./steps.ts";
 import { areSuffixesLoaded, loadSuffixes } from "./suffixes.ts";
 import type { Wishes } from "./wishes.ts";
@@ -79,7 +79,7 @@ export function createKeeper(input: {
   const authorities = createAuthorities({ db, keys, clock, log, wishes, reach });
   const records = createDnsRecords({ db, clock, log, wishes });
   const steps = createSteps({ db, keys, clock, log, shelf, challenges, records, authorities, wishes, chance });
-  const usable = () => listCertificates(db).filter(({ id }) => !shelf.isUnusable(id));
+  const usable = () => listUsable(db, shelf);
   const underWay = new Map<string, Promise<void>>();
   /** What failed in a way that can't be noted, as on a disk that is full, and until when it rests. */
   const resting = new Map<string, number>();

@@ -37,6 +37,11 @@ export type CertificateShelf = {
 /** Until then a new host, or a server that begins to listen for https, waits for its first one. */
 const firstOneMs = 3_600_000;
 
+/** Those that could be served, the one that came last first. */
+export function listUsable(db: Db, shelf: CertificateShelf): Certificate[] {
+  return listCertificates(db).filter(({ id }) => !shelf.isUnusable(id));
+}
+
 export function createCertificateShelf(input: { db: Db; keys: Keys; clock: Clock; log: Log }): CertificateShelf {
   const { db, keys, clock, log } = input;
   let contexts = new Map<string, SecureContext>();

@@ -20,7 +20,7 @@ import {
   waitSaid,
 } from "./authority.ts";
 import { type Permission, permissionIn } from "./caa.ts";
-import { chooserOf, listCertificates } from "./certificates.ts";
+import { chooserOf } from "./certificates.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
 import { isOvertaken } from "./due.ts";
@@ -41,7 +41,7 @@ import {
   waitUntil,
 } from "./orders.ts";
 import { longestPollMs } from "./renewal.ts";
-import type { CertificateShelf } from "./shelf.ts";
+import { type CertificateShelf, listUsable } from "./shelf.ts";
 import { createShowing } from "./showing.ts";
 import { createVerdicts, patience } from "./verdicts.ts";
 import type { Wishes } from "./wishes.ts";
@@ -237,8 +237,7 @@ export function createSteps(input: {
     const ended = findOrder(db, order.id);
     if (ended.state !== "open") return; // It was dropped while it was downloaded.
     // What a person brought meanwhile isn't to be replaced by it.
-    const usable = listCertificates(db).filter(({ id }) => !shelf.isUnusable(id));
-    if (isOvertaken(ended, chooserOf(usable), now)) return drop(ended, "overtaken");
+    if (isOvertaken(ended, chooserOf(listUsable(db, shelf)), now)) return drop(ended, "overtaken");
     db.transaction(
       (tx) => {
         const kept = { ...issued, privateKey, directory, keys, now, chance: chance() };

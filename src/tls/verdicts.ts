@@ -12,11 +12,11 @@ import {
   type Problem,
   waitSaid,
 } from "./authority.ts";
-import { chooserOf, listCertificates } from "./certificates.ts";
+import { chooserOf } from "./certificates.ts";
 import { mayAskAt } from "./limits.ts";
 import { askAnew, failOrder, failuresInARow, findOrder, type Order, stumble } from "./orders.ts";
 import { longestOrder, longestPollMs } from "./renewal.ts";
-import type { CertificateShelf } from "./shelf.ts";
+import { type CertificateShelf, listUsable } from "./shelf.ts";
 import type { Showing } from "./showing.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -61,7 +61,7 @@ export function createVerdicts(input: {
     const ageMs = Math.abs(clock.now() - (issuedAt ?? openedAt ?? clock.now()));
     // No longest time is shorter, and this is asked at every look.
     if (url === null || openedAt === null || ageMs <= longestOrder(0, true, 0)) return false;
-    const certificate = chooserOf(listCertificates(db).filter(({ id }) => !shelf.isUnusable(id)))(name, openedAt);
+    const certificate = chooserOf(listUsable(db, shelf))(name, openedAt);
     const leftMs = certificate ? certificate.notAfter - openedAt : 0;
     const kept = failuresInARow(db, order).filter(wasKept).length;
     if (ageMs <= longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), kept)) return false;

@@ -145,6 +145,14 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
       chance: () => 0.5,
     });
   const keeper = begin();
+  /** As the timetable does it, seldom enough to be quick. */
+  const live = async (ms: number, stepMs = hour) => {
+    for (const end = now + ms; now < end; now += stepMs) {
+      keeper.wake();
+      await keeper.idle();
+      keeper.scanSoon();
+    }
+  };
   const served = () => chooserOf(listCertificates(house.db))(host, now);
   return {
     ...{ world, wishes, house, page, keeper, asked, served },
@@ -155,12 +163,13 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
       now = to;
     },
     opened: (name = host) => asked.filter((known) => known.deed === "openOrder" && known.name === name),
-    /** As the timetable does it, seldom enough to be quick. */
-    live: async (ms: number, stepMs = hour) => {
-      for (const end = now + ms; now < end; now += stepMs) {
-        keeper.wake();
+    live,
+    /** A person asks for another certificate, once a minute. */
+    orderMore: async (times: number) => {
+      for (let count = 0; count < times; count++) {
+        await keeper.orderNow({ host, purpose: "serve" });
         await keeper.idle();
-        keeper.scanSoon();
+        await live(minute, 10_000);
       }
     },
     orders: (purpose: Purpose = "serve") => listOrdersOf(house.db, { name: host, purpose }),

@@ -44,13 +44,9 @@ test("a renewal that is refused is paused after also when the clock was ahead as
 });
 
 test("certificates of this week still count when the server was started by a clock that was slow for a minute", async () => {
-  const { live, now, setClock, keeper, begin, opened } = makeWorld();
+  const { live, now, setClock, keeper, begin, opened, orderMore } = makeWorld();
   await live(minute, 10_000);
-  for (let times = 0; times < 3; times++) {
-    await keeper.orderNow({ host, purpose: "serve" });
-    await keeper.idle();
-    await live(minute, 10_000);
-  }
+  await orderMore(3);
   assert.equal(opened().length, 4);
   await keeper.stop();
   const right = now();
@@ -96,21 +92,16 @@ test("failures of this hour still count when the server was started by a clock t
 });
 
 test("a clock that is slow for a minute takes nothing from what counts", async () => {
-  const { live, now, setClock, keeper, opened } = makeWorld();
+  const { live, now, setClock, keeper, opened, orderMore } = makeWorld();
   await live(minute, 10_000);
-  const order = async () => {
-    await keeper.orderNow({ host, purpose: "serve" });
-    await keeper.idle();
-    await live(minute, 10_000);
-  };
-  for (let times = 0; times < 3; times++) await order();
+  await orderMore(3);
   assert.equal(opened().length, 4);
   const right = now();
   setClock(right - 8 * day);
   keeper.wake();
   await keeper.idle();
   setClock(right + minute);
-  for (let times = 0; times < 6; times++) await order();
+  await orderMore(6);
   assert.ok(opened().length <= 5, `${opened().length} certificates of one name`);
 });
 

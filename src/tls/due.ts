@@ -10,23 +10,30 @@ import type { Wishes } from "./wishes.ts";
 type Source = { directory: string; replaces?: string };
 type Question = { name: string; best: Chooser; wish: Wishes; now: number };
 
-/** The questions that cost little come first: this is asked of every name in every pass. */
-export function isDue(db: Db, { name, best, wish, now }: Question): boolean {
+/** Whether the name has nothing that can be served, or its renewal has come. Costs nothing: it is asked of every name in every pass. */
+export function needsOne({ name, best, now }: Omit<Question, "wish">): boolean {
   const certificate = best(name, now);
-  if (certificate && now < renewalOf(certificate)) return false;
-  if (findOpenOrder(db, { name, purpose: "serve" })) return false;
+  return !certificate || now >= renewalOf(certificate);
+}
+
+/** Of which authority an order is begun now; undefined where none is. */
+export function sourceIfDue(db: Db, question: Question): Source | undefined {
+  const { name, now } = question;
+  if (!needsOne(question) || findOpenOrder(db, { name, purpose: "serve" })) return undefined;
   const [last] = failuresInARow(db, { name, purpose: "serve" });
-  if (last && now < goesOnAt(last, now)) return false;
-  return now >= mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now });
+  if (last && now < goesOnAt(last, now)) return undefined;
+  const { source, freeAt } = chooseSource(db, question);
+  return freeAt <= now ? source : undefined;
 }
 
 /** When the next order begins, as far as can be told, and whether it would have begun but for a limit of the authority. */
-export function nextOrder(db: Db, { name, best, wish, now }: Question): { at: number; isHeld: boolean } {
+export function nextOrder(db: Db, question: Question): { at: number; isHeld: boolean } {
+  const { name, best, now } = question;
   const certificate = best(name, now);
   const [last] = failuresInARow(db, { name, purpose: "serve" });
   const due = Math.max(certificate ? renewalOf(certificate) : now, last ? goesOnAt(last, now) : 0);
-  const free = mayAskAt(db, { name, ...sourceFor(db, { name, best, wish, now }), now });
-  return { at: Math.max(due, free), isHeld: due <= now && free > now };
+  const { freeAt } = chooseSource(db, question);
+  return { at: Math.max(due, freeAt), isHeld: due <= now && freeAt > now };
 }
 
 /** A certificate that came after the order was begun, a person's own perhaps, makes it needless. Not told by a clock, which may be wrong. */
@@ -36,22 +43,20 @@ export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
   return certificate.row > (order.begunAfter ?? 0);
 }
 
-export function sourceFor(db: Db, { name, best, wish, now }: Question): Source {
-  const certificate = best(name, now);
-  const sources = wish.authorities.map(({ directory }) =>
-    certificate?.directory === directory && certificate.renewalId
-      ? { directory, replaces: certificate.renewalId }
-      : { directory },
-  );
-  return chooseSource(db, { name, sources, now });
-}
-
 /**
  * The first authority, until it failed several times in a row; from then on they take turns. For any reason, because what
  * keeps one from finding the host may not keep the other. One whose limit is reached is passed over.
+ *
+ * @returns freeAt: from when on its limits allow an order
  */
-function chooseSource(db: Db, input: { name: string; sources: Source[]; now: number }): Source {
-  const { name, sources, now } = input;
+export function chooseSource(db: Db, { name, best, wish, now }: Question): { source: Source; freeAt: number } {
+  const certificate = best(name, now);
+  const sources = wish.authorities.map(
+    ({ directory }): Source =>
+      certificate?.directory === directory && certificate.renewalId
+        ? { directory, replaces: certificate.renewalId }
+        : { directory },
+  );
   let tries = 0;
   let turn = 0;
   for (const { problem, stumbles } of failuresInARow(db, { name, purpose: "serve" }).toReversed()) {
@@ -61,7 +66,15 @@ function chooseSource(db: Db, input: { name: string; sources: Source[]; now: num
   }
   if (tries >= patience) turn += 1;
   const inTurn = sources.map((_, index) => sources[(turn + index) % sources.length] as Source);
-  return inTurn.find((source) => mayAskAt(db, { name, ...source, now }) <= now) ?? (inTurn[0] as Source);
+  const ask = (source: Source) => ({ source, freeAt: mayAskAt(db, { name, ...source, now }) });
+  const first = ask(inTurn[0] as Source);
+  if (first.freeAt <= now) return first;
+  return (
+    inTurn
+      .slice(1)
+      .map(ask)
+      .find(({ freeAt }) => freeAt <= now) ?? first
+  );
 }
 
 /**

@@ -4,6 +4,7 @@
  * never an order. Names are worked on side by side, none by two at once.
  */
 import { randomInt } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db } from "../db.ts";
@@ -12,10 +13,10 @@ import type { Log } from "../log.ts";
 import { makeKey } from "./accounts.ts";
 import { createAuthorities, type Reach } from "./authorities.ts";
 import { AuthorityProblem, waitSaid } from "./authority.ts";
-import { type Certificate, chooserOf, newestRow } from "./certificates.ts";
+import { type Certificate, type Chooser, chooserOf, newestRow } from "./certificates.ts";
 import { type Challenges, createChallenges } from "./challenges.ts";
 import { createDnsRecords } from "./dns-records.ts";
-import { asksWindow, isDue, isOvertaken, sourceFor } from "./due.ts";
+import { asksWindow, chooseSource, isOvertaken, needsOne, sourceIfDue } from "./due.ts";
 import { askWindowLater, noteWindow } from "./issued.ts";
 import { wantedNames } from "./names.ts";
 import {
@@ -52,7 +53,7 @@ export type Keeper = {
   findObstacles(host: string): Promise<string[]>;
 };
 
-/** Orders that are worked on at once. */
+/** Orders that are worked on at once, and names without one that are looked at in a pass: a look costs two milliseconds. */
 const atOnce = 8;
 /** Open orders are looked at in every pass, all names not so often. */
 const scanMs = 2_000;
@@ -83,6 +84,8 @@ export function createKeeper(input: {
   const underWay = new Map<string, Promise<void>>();
   /** What failed in a way that can't be noted, as on a disk that is full, and until when it rests. */
   const resting = new Map<string, number>();
+  /** Names for which no order could begin, as where a limit is reached: the one that was looked at last at the end. */
+  const inVain = new Set<string>();
   let stopped = false;
   let hasBegun = false;
   let scannedAt = Number.NEGATIVE_INFINITY;
@@ -100,10 +103,10 @@ export function createKeeper(input: {
     const now = clock.now();
     if (now < seenAt - clockSlackMs) bringForward(db, { now, byMs: seenAt - now });
     seenAt = now;
-    const wanted = wantedNames(db, wish);
     const open = listOpenOrders(db);
     const isScan = now - scannedAt >= scanMs || now < scannedAt;
     if (open.length === 0 && !isScan) return;
+    const wanted = wantedNames(db, wish);
     const held = usable();
     const best = chooserOf(held);
     for (const order of open) {
@@ -112,15 +115,25 @@ export function createKeeper(input: {
       else if (goesOnAt(order, now) <= now) work(order.name, order.purpose);
     }
     if (!isScan) return;
-    for (const name of wanted) {
+    for (const name of nextToLookAt(wanted, open, best, now)) {
       if (underWay.size >= atOnce) return;
-      if (isDue(db, { name, best, wish, now })) work(name, "serve");
+      inVain.delete(name);
+      inVain.add(name);
+      if (sourceIfDue(db, { name, best, wish, now })) work(name, "serve");
     }
     scannedAt = now;
     for (const certificate of held) {
       if (underWay.size >= atOnce) return;
       if (asksWindow(certificate, { best, wish, now })) start(`window ${certificate.id}`, () => askWindow(certificate));
     }
+  };
+
+  /** Those that weren't looked at yet come first, then the others in turn: with a thousand, all in four minutes. */
+  const nextToLookAt = (wanted: Set<string>, open: Order[], best: Chooser, now: number): string[] => {
+    const without = new Set([...wanted].filter((name) => needsOne({ name, best, now })));
+    for (const { name, purpose } of open) if (purpose === "serve") without.delete(name);
+    for (const name of inVain.difference(without)) inVain.delete(name);
+    return [...without.difference(inVain), ...inVain].slice(0, atOnce);
   };
 
   const work = (name: string, purpose: Purpose) => start(`${purpose} ${name}`, () => advance(name, purpose));
@@ -154,12 +167,13 @@ export function createKeeper(input: {
         const wish = wishes();
         if (purpose === "test" || !isOn(wish) || !wantedNames(db, wish).has(name)) return;
         const question = { name, best: chooserOf(usable()), wish, now };
-        if (!isDue(db, question)) return;
+        const source = sourceIfDue(db, question);
+        if (!source) return;
         const newest = newestRow(db);
         const privateKey = await makeKey(wish.keyKind);
         // That took a while, in which a person may have brought a certificate.
-        if (newestRow(db) !== newest && !isDue(db, { ...question, best: chooserOf(usable()) })) return;
-        order = begin({ name, purpose, privateKey, ...sourceFor(db, question) });
+        if (newestRow(db) !== newest && !needsOne({ ...question, best: chooserOf(usable()) })) return;
+        order = begin({ name, purpose, privateKey, ...source });
       }
       if (goesOnAt(order, now) > now) return;
       await steps.take(order);
@@ -216,7 +230,7 @@ export function createKeeper(input: {
       const now = clock.now();
       const name = certificateName(host, wish.wildcards);
       const question = { name, best: chooserOf(usable()), wish, now };
-      const source = purpose === "test" ? { directory: wish.testDirectory } : sourceFor(db, question);
+      const source = purpose === "test" ? { directory: wish.testDirectory } : chooseSource(db, question).source;
       let open = findOpenOrder(db, { name, purpose });
       if (open && !isWanted(open, wantedNames(db, wish), wish)) {
         steps.drop(open, "unwanted");
@@ -232,7 +246,13 @@ export function createKeeper(input: {
       await loadSuffixes();
       const best = chooserOf(usable());
       const wish = wishes();
-      return hosts.map((host) => planOf(db, { host, best, wish, isWaiting: shelf.isWaiting(), now: clock.now() }));
+      const plans: Plan[] = [];
+      for (const host of hosts) {
+        plans.push(planOf(db, { host, best, wish, isWaiting: shelf.isWaiting(), now: clock.now() }));
+        // Three milliseconds each: of a thousand hosts, visitors are served between them.
+        if (plans.length % 4 === 0) await setImmediate();
+      }
+      return plans;
     },
     findObstacles: (host) => findObstacles({ host, lookup: wishes().lookup, challenges }),
   };

@@ -1,6 +1,7 @@
 /** What an authority allows one account, kept however much there is to order. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { addHost } from "../../src/pages/pages.ts";
 import { standingOf } from "../../src/tls/plans.ts";
 import { always, by, day, host, hour, makeWorld, minute, problem } from "../support/acme-world.ts";
@@ -160,4 +161,45 @@ test("ninety hosts of one domain with six-day certificates get no more than 50 n
   await live(8 * hour, 20 * minute);
   const made = asked.filter(({ deed, replaces }) => deed === "openOrder" && !replaces).length;
   assert.ok(made <= 50, `${made} new ones in 167 hours`);
+});
+
+test("of a thousand hosts that a limit holds, a pass looks at a few, each in its turn, and at new ones first", async (t) => {
+  const { house, page, live, keeper, asked, now, opened } = makeWorld();
+  const names = Array.from({ length: 999 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const ordered = () => asked.filter(({ deed }) => deed === "openOrder").length;
+  const begun = now();
+  await live(20 * minute, minute);
+  assert.equal(ordered(), 40);
+
+  const prepare = t.mock.method(house.db.$client, "prepare");
+  keeper.scanSoon();
+  keeper.wake();
+  assert.ok(prepare.mock.callCount() < 200, `${prepare.mock.callCount()} questions to the database in one pass`);
+  prepare.mock.restore();
+
+  await live(2 * hour, minute); // Until each was looked at.
+  addHost(house.db, { pageId: page.id, host: "status.example.net", now: now(), by });
+  keeper.scanSoon();
+  await live(minute, minute);
+  assert.equal(opened("status.example.net").length, 1);
+
+  await live(begun + 7 * day - now(), day);
+  await live(20 * minute, minute);
+  assert.equal(ordered(), 40 + 1 + 40, "a week later the next forty");
+});
+
+test("while two hundred hosts are listed, others are served", async () => {
+  const { house, page, keeper, now } = makeWorld();
+  const names = Array.from({ length: 200 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  let isListed = false;
+  const listing = keeper.planFor(names).then((plans) => {
+    isListed = true;
+    return plans;
+  });
+  let turns = 0;
+  for (; !isListed; turns++) await setImmediate();
+  assert.equal((await listing).length, 200);
+  assert.ok(turns >= 40, `the others had ${turns} turns`);
 });

@@ -45,9 +45,10 @@ export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
 
 /**
  * The first authority, until it failed several times in a row; from then on they take turns. For any reason, because what
- * keeps one from finding the host may not keep the other. One whose limit is reached is passed over.
+ * keeps one from finding the host may not keep the other. One whose limit is reached is passed over; where all are, it is the
+ * one that is free first.
  *
- * @returns freeAt: from when on its limits allow an order
+ * @returns freeAt: from when on its limits allow an order, `now` where they do
  */
 export function chooseSource(db: Db, { name, best, wish, now }: Question): { source: Source; freeAt: number } {
   const certificate = best(name, now);
@@ -69,12 +70,8 @@ export function chooseSource(db: Db, { name, best, wish, now }: Question): { sou
   const ask = (source: Source) => ({ source, freeAt: mayAskAt(db, { name, ...source, now }) });
   const first = ask(inTurn[0] as Source);
   if (first.freeAt <= now) return first;
-  return (
-    inTurn
-      .slice(1)
-      .map(ask)
-      .find(({ freeAt }) => freeAt <= now) ?? first
-  );
+  const others = inTurn.slice(1).map(ask);
+  return [first, ...others].reduce((soonest, other) => (other.freeAt < soonest.freeAt ? other : soonest));
 }
 
 /**

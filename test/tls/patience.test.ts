@@ -314,3 +314,18 @@ for (const others of [38, 39])
       `after 30 hours: ${words} ${new Date(nextAt ?? 0).toISOString()} ${JSON.stringify(orders().map((o) => [o.state, o.problem]))}`,
     );
   });
+
+test("where two authorities want to be left alone, the list names the moment when the first of them may be asked again", async () => {
+  const { world, live, now, standing, opened } = makeWorld({ authorities: [one, two] });
+  world.refuse = ({ deed, directory }) => {
+    if (deed === "openOrder") throw problem("rateLimited", 429, String((directory === one.directory ? 9 : 3) * 3600));
+  };
+  await live(40 * minute, minute);
+  const asked = opened().length;
+  assert.deepEqual(new Set(opened().map(({ directory }) => directory)), new Set([one.directory, two.directory]));
+  const { nextAt = 0 } = await standing();
+  world.refuse = () => undefined;
+  while (opened().length === asked) await live(minute, minute);
+  const lateMs = now() - nextAt;
+  assert.ok(lateMs >= 0 && lateMs < 5 * minute, `${lateMs / minute} minutes after the moment that was named`);
+});

@@ -160,6 +160,16 @@ export const acmeOrders = sqliteTable(
   ],
 );
 
+/** When an authority was asked to open an order, kept for as long as it may count it. */
+export const acmeAsks = sqliteTable(
+  "acme_asks",
+  {
+    directory: text("directory").notNull(),
+    at: integer("at").notNull(),
+  },
+  (t) => [index("acme_asks_directory").on(t.directory, t.at)],
+);
+
 /** TXT records that the operator's program was told to put into the DNS, until it has taken them out. */
 export const dnsRecords = sqliteTable(
   "dns_records",

@@ -8,8 +8,19 @@ import { UserError } from "../errors.ts";
 import type { Ctx, Route } from "../http.ts";
 import { iso } from "../statuspage/shapes.ts";
 import { accountUrl } from "../tls/accounts.ts";
+import { chooserOf } from "../tls/certificates.ts";
 import { listOrdersOf, type Order } from "../tls/orders.ts";
-import { adviceFor, isElsewhere, type Plan, reasons, type Standing, standingOf, troubleOf } from "../tls/plans.ts";
+import {
+  adviceFor,
+  isElsewhere,
+  nextStepAt,
+  type Plan,
+  reasons,
+  type Standing,
+  standingOf,
+  troubleOf,
+} from "../tls/plans.ts";
+import { listUsable } from "../tls/shelf.ts";
 import { addHost, findHost, type Host, listHosts, putHostFirst, removeHost } from "./pages.ts";
 
 export function hostRoutes(deps: Deps): Route[] {
@@ -75,7 +86,14 @@ export function hostRoutes(deps: Deps): Route[] {
     const { notWanted, runs } = await planOf(host);
     return !runs || (notWanted && notWanted !== "no contact") ? null : keeper.findObstacles(host.name);
   };
-  const orderOf = (order: Order, plan: Plan) => orderShape(order, plan, deps.clock.now());
+  const orderOf = (order: Order, plan: Plan) => {
+    const now = deps.clock.now();
+    const goesOnAt =
+      order.state === "open"
+        ? nextStepAt(db, { order, best: chooserOf(listUsable(db, certificates)), now })
+        : undefined;
+    return orderShape(order, plan, { now, goesOnAt });
+  };
   const listOrders = async (c: Ctx) => {
     const host = findHost(db, { pageId: c.get("page").id, host: c.req.param("host") ?? "" });
     const plan = await planOf(host);
@@ -150,10 +168,10 @@ function isServedWith(order: Order, plan: Plan, now: number): boolean {
   return certificate?.id === order.certificateId && isServed(plan, standingOf(plan, now).state);
 }
 
-function orderShape(order: Order, plan: Plan, now: number) {
-  const isOpen = order.state === "open";
+/** @param when.goesOnAt undefined: it has ended */
+function orderShape(order: Order, plan: Plan, { now, goesOnAt }: { now: number; goesOnAt: number | undefined }) {
   // After one that failed another is begun, but for a test.
-  const nextAt = isOpen ? order.goOnAt : plan.order?.id === order.id ? plan.nextAt : undefined;
+  const nextAt = goesOnAt ?? (plan.order?.id === order.id ? plan.nextAt : undefined);
   return {
     id: order.id,
     name: order.name,
@@ -166,7 +184,7 @@ function orderShape(order: Order, plan: Plan, now: number) {
     problem: order.problem,
     words: order.problem === null ? null : troubleOf(order),
     advice: order.problem === null || order.state === "dropped" ? null : adviceFor(order),
-    goes_on_at: isOpen ? iso(order.goOnAt) : null,
+    goes_on_at: goesOnAt === undefined ? null : iso(goesOnAt),
     next_at: nextAt === undefined ? null : iso(nextAt),
     created_at: iso(order.createdAt),
     ended_at: order.endedAt === null ? null : iso(order.endedAt),

@@ -154,6 +154,12 @@ export function chooserOf(list: Certificate[]): Chooser {
   };
 }
 
+/** From when on the name needs another. One that a person brought is theirs to renew; ours takes over when they are late. */
+export function neededAt(best: Chooser, name: string, now: number): number {
+  const certificate = best(name, now);
+  return certificate ? (certificate.renewAt ?? latestRenewal(certificate)) : now;
+}
+
 /** Expiring: its renewal is overdue. */
 export function stateOf(certificate: Certificate, now: number): CertificateState {
   if (now >= certificate.notAfter) return "expired";

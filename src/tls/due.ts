@@ -1,9 +1,9 @@
 /** What is due for a name, and of which authority it is asked. */
 import type { Db } from "../db.ts";
-import type { Certificate, Chooser } from "./certificates.ts";
+import { type Certificate, type Chooser, neededAt } from "./certificates.ts";
 import { mayAskAt } from "./limits.ts";
 import { failuresInARow, findOpenOrder, goesOnAt, type Order } from "./orders.ts";
-import { believable, latestRenewal, longestPauseMs } from "./renewal.ts";
+import { believable, longestPauseMs } from "./renewal.ts";
 import { patience } from "./verdicts.ts";
 import type { Wishes } from "./wishes.ts";
 
@@ -12,8 +12,7 @@ type Question = { name: string; best: Chooser; wish: Wishes; now: number };
 
 /** Whether the name has nothing that can be served, or its renewal has come. Costs nothing: it is asked of every name in every pass. */
 export function needsOne({ name, best, now }: Omit<Question, "wish">): boolean {
-  const certificate = best(name, now);
-  return !certificate || now >= renewalOf(certificate);
+  return now >= neededAt(best, name, now);
 }
 
 /** Of which authority an order is begun now; undefined where none is. */
@@ -29,17 +28,17 @@ export function sourceIfDue(db: Db, question: Question): Source | undefined {
 /** When the next order begins, as far as can be told, and whether it would have begun but for a limit of the authority. */
 export function nextOrder(db: Db, question: Question): { at: number; isHeld: boolean } {
   const { name, best, now } = question;
-  const certificate = best(name, now);
   const [last] = failuresInARow(db, { name, purpose: "serve" });
-  const due = Math.max(certificate ? renewalOf(certificate) : now, last ? goesOnAt(last, now) : 0);
-  const { freeAt } = chooseSource(db, question);
-  return { at: Math.max(due, freeAt), isHeld: due <= now && freeAt > now };
+  const at = Math.max(neededAt(best, name, now), last ? goesOnAt(last, now) : now, now);
+  // What is counted now may not count then.
+  const { freeAt } = chooseSource(db, { ...question, now: at });
+  return { at: freeAt, isHeld: at === now && freeAt > now };
 }
 
 /** A certificate that came after the order was begun, a person's own perhaps, makes it needless. Not told by a clock, which may be wrong. */
 export function isOvertaken(order: Order, best: Chooser, now: number): boolean {
   const certificate = best(order.name, now);
-  if (order.purpose === "test" || !certificate || now >= renewalOf(certificate)) return false;
+  if (order.purpose === "test" || !certificate || now >= neededAt(best, order.name, now)) return false;
   return certificate.row > (order.begunAfter ?? 0);
 }
 
@@ -67,7 +66,7 @@ export function chooseSource(db: Db, { name, best, wish, now }: Question): { sou
   }
   if (tries >= patience) turn += 1;
   const inTurn = sources.map((_, index) => sources[(turn + index) % sources.length] as Source);
-  const ask = (source: Source) => ({ source, freeAt: mayAskAt(db, { name, ...source, now }) });
+  const ask = (source: Source) => ({ source, freeAt: mayAskAt(db, { name, purpose: "serve", ...source, best, now }) });
   const first = ask(inTurn[0] as Source);
   if (first.freeAt <= now) return first;
   const others = inTurn.slice(1).map(ask);
@@ -83,9 +82,4 @@ export function asksWindow(certificate: Certificate, input: { best: Chooser; wis
   const { best, wish, now } = input;
   if (askWindowAt === null || believable(askWindowAt, now, longestPauseMs) > now || notAfter <= now) return false;
   return best(names[0] ?? "", now)?.id === id && wish.authorities.some((known) => known.directory === directory);
-}
-
-/** One that a person brought is theirs to renew; ours takes over when they are late. */
-function renewalOf(certificate: Certificate): number {
-  return certificate.renewAt ?? latestRenewal(certificate);
 }

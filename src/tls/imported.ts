@@ -9,7 +9,13 @@ import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { UserError } from "../errors.ts";
 import { certificates } from "../schema.ts";
-import { type Certificate, findCertificate, insertCertificate } from "./certificates.ts";
+import {
+  type Certificate,
+  findCertificate,
+  insertCertificate,
+  openCertificate,
+  removeCertificate,
+} from "./certificates.ts";
 import { isIssuedBy, nameOf, namesOf, splitChain, whyRefused } from "./chains.ts";
 
 /** @throws UserError with the field `chain`, `key` or `authority` that is to be mended */
@@ -49,11 +55,21 @@ export function importCertificate(
   const chain = path.map((certificate) => certificate.toString()).join("");
   // Whoever renews by a timetable brings the same one again and again.
   const known = db.select({ id: certificates.id }).from(certificates).where(eq(certificates.chain, chain)).get();
-  if (known) return findCertificate(db, known.id);
+  if (known && isReadable(db, { id: known.id, keys: input.keys })) return findCertificate(db, known.id);
 
   const pem = key.export({ type: "pkcs8", format: "pem" }) as string;
+  if (known) removeCertificate(db, known.id);
   const id = insertCertificate(db, { path, names, privateKey: pem, keys: input.keys, now });
   return findCertificate(db, id);
+}
+
+/** Its key may be damaged, or sealed with a key that is lost. */
+function isReadable(db: Db | Tx, input: { id: string; keys: Keys }): boolean {
+  try {
+    return openCertificate(db, input).key !== "";
+  } catch {
+    return false;
+  }
 }
 
 function readCertificates(pem: string, field: "chain" | "authority"): X509Certificate[] {

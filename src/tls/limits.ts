@@ -1,62 +1,73 @@
 /** What an authority gives in a time, counted from what it was asked: no order begins that would pass it. */
-import { and, eq, gt, isNotNull, isNull, or, type SQL, sql, sum } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, isNull, lt, or, type SQL, sql } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
-import { acmeOrders, certificates } from "../schema.ts";
-import { listCertificates } from "./certificates.ts";
+import { acmeAsks, acmeOrders, certificates } from "../schema.ts";
+import { type Chooser, neededAt } from "./certificates.ts";
+import type { Purpose } from "./orders.ts";
 import { believable, longestPauseMs } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
 const hour = 3_600_000;
 const day = 24 * hour;
 
-/** Below what Let's Encrypt allows: 300 orders of an account in 3 hours, 5 failures of a name in one hour, 5 certificates for one name and 50 for one registered domain in 7 days. */
+/**
+ * Below what Let's Encrypt allows: 300 orders of an account in 3 hours, 5 failures of a name in one hour, 5 certificates for one name
+ * and 50 for one registered domain in 7 days. A day more, because the clock may have been slow.
+ */
 const limits = {
   orders: { most: 270, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
-  duplicates: { most: 4, inMs: 7 * day },
-  /** The fifth is kept for what is due to be renewed; a day more, because a clock may be set forward. */
+  duplicates: { most: 4, inMs: 8 * day },
+  /** The fifth is kept for a name that has none, or is due to be renewed. */
   renewals: { most: 5, inMs: 8 * day },
-  domain: { most: 40, inMs: 7 * day },
+  domain: { most: 40, inMs: 8 * day },
 };
 
-/** The moment from which on one more order for the name keeps below every limit. In the past: now. */
+type Wanted = { name: string; purpose: Purpose; best: Chooser; now: number };
+
+/** The moment from which on one more order for the name keeps below every limit, `now` where it does. */
 export function mayAskAt(
   db: Db | Tx,
-  input: { name: string; directory: string; replaces?: string | null | undefined; now: number },
+  input: Wanted & { directory: string; replaces?: string | null | undefined },
 ): number {
   const { name, directory, now } = input;
   const mine = listCounted(db, and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)));
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
-  const issued = mine.filter((order) => order.state === "done" || order.issuedAt !== null);
-  const mayTakeLast = issued.length >= limits.duplicates.most && isDue(db, input);
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
-    fullUntil(askedTimes(db, { directory, since: now - limits.orders.inMs, now }), limits.orders, now),
-    fullUntil(ends(failed), limits.failures, now),
-    fullUntil(ends(issued), withinLives(mayTakeLast ? limits.renewals : limits.duplicates, issued), now),
+    mayOpenAt(db, { directory, now }),
+    fullUntil(ends(failed, now), limits.failures, now),
+    mayIssueAt(mine, input),
   ];
   // An order that says what it replaces doesn't count against the domain.
   if (!input.replaces) {
     const ofDomain = listCounted(db, countsForDomain({ name, directory, now }));
-    free.push(fullUntil(ends(ofDomain), withinLives(limits.domain, ofDomain), now));
+    free.push(fullUntil(ends(ofDomain, now), withinLives(limits.domain, ofDomain), now));
   }
   return Math.max(...free);
 }
 
-/** A person may ask for another long before. */
-function isDue(db: Db | Tx, { name, directory, now }: { name: string; directory: string; now: number }): boolean {
-  const newest = listCertificates(db).find((held) => held.directory === directory && held.names.includes(name));
-  return newest !== undefined && newest.renewAt !== null && newest.renewAt <= now;
+/** By what was issued for the name. A person may ask for another long before it is due, and a test's isn't served. */
+function mayIssueAt(mine: Counted[], { name, purpose, best, now }: Wanted): number {
+  // One that is open at the authority may come to one.
+  const issued = mine.filter(
+    ({ state, issuedAt, url }) => state === "done" || issuedAt !== null || (state === "open" && url !== null),
+  );
+  const times = ends(issued, now);
+  const another = fullUntil(times, withinLives(limits.duplicates, issued), now);
+  if (another <= now || purpose === "test") return another;
+  const renewal = fullUntil(times, withinLives(limits.renewals, issued), now);
+  return Math.min(another, Math.max(renewal, neededAt(best, name, now)));
 }
 
 type Counted = ReturnType<typeof listCounted>[number];
 
 /** With the life of the certificate that came of it, as long as that is there. Asked often: nothing else is read. */
 function listCounted(db: Db | Tx, which: SQL | undefined) {
-  const { state, url, createdAt, issuedAt, endedAt, leaveUntil } = acmeOrders;
+  const { state, url, issuedAt, endedAt, leaveUntil } = acmeOrders;
   const lifeMs = sql<number | null>`${certificates.notAfter} - ${certificates.notBefore}`;
   return db
-    .select({ state, url, createdAt, issuedAt, endedAt, leaveUntil, lifeMs })
+    .select({ state, url, issuedAt, endedAt, leaveUntil, lifeMs })
     .from(acmeOrders)
     .leftJoin(certificates, eq(certificates.id, acmeOrders.certificateId))
     .where(which)
@@ -72,21 +83,19 @@ function withinLives({ most, inMs }: Limit, counted: Counted[]): Limit {
   return { most, inMs: Math.min(inMs, ...lives.map((lifeMs) => (1.05 * lifeMs * inMs) / (7 * day))) };
 }
 
-/** Counted first, because it is asked often and the limit is seldom near. */
-function askedTimes(db: Db | Tx, input: { directory: string; since: number; now: number }): number[] {
-  const { directory, since, now } = input;
-  const recent = and(
-    eq(acmeOrders.directory, directory),
-    or(eq(acmeOrders.state, "open"), gt(acmeOrders.endedAt, since)),
-  );
-  const [counted] = db
-    .select({ asked: sum(acmeOrders.asked) })
-    .from(acmeOrders)
+/** By what the authority was asked, whatever came of it. The limit is seldom near: one row is read. */
+function mayOpenAt(db: Db | Tx, { directory, now }: { directory: string; now: number }): number {
+  const { most, inMs } = limits.orders;
+  const recent = and(eq(acmeAsks.directory, directory), gt(acmeAsks.at, now - inMs), lt(acmeAsks.at, now + 2 * day));
+  const oldest = db
+    .select()
+    .from(acmeAsks)
     .where(recent)
-    .all();
-  if (Number(counted?.asked ?? 0) < limits.orders.most) return [];
-  const rows = db.select().from(acmeOrders).where(recent).all();
-  return rows.flatMap((order) => Array<number>(order.asked).fill(order.endedAt ?? now));
+    .orderBy(desc(acmeAsks.at))
+    .limit(1)
+    .offset(most - 1)
+    .get();
+  return oldest ? oldest.at + inMs : now;
 }
 
 /** What a certificate replaces was counted when it came: renewals aren't. */
@@ -105,8 +114,8 @@ function countsForDomain(input: { name: string; directory: string; now: number }
   );
 }
 
-function ends(orders: Counted[]): number[] {
-  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
+function ends(orders: Counted[], now: number): number[] {
+  return orders.map((order) => order.endedAt ?? order.issuedAt ?? now);
 }
 
 type Limit = { most: number; inMs: number };

@@ -9,7 +9,7 @@ import { seal, unseal } from "../crypto/fields.ts";
 import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { newId } from "../ids.ts";
-import { acmeOrders, type ChallengeType } from "../schema.ts";
+import { acmeAsks, acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
 import { newestRow } from "./certificates.ts";
 import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
@@ -127,8 +127,12 @@ export function noteNotIssued(db: Db, order: Order): void {
 }
 
 /** Before the authority is asked to open it, because a crash may hide what it answered. */
-export function noteAsked(db: Db, order: Order): void {
-  change(db, order, { asked: order.asked + 1 });
+export function noteAsked(db: Db, order: Order, input: { now: number }): void {
+  const note = (tx: Tx) => {
+    change(tx, order, { asked: order.asked + 1 });
+    tx.insert(acmeAsks).values({ directory: order.directory, at: input.now }).run();
+  };
+  db.transaction(note, { behavior: "immediate" });
 }
 
 export function noteOpened(db: Db, order: Order, input: { url: string; now: number }): void {
@@ -222,6 +226,10 @@ export function forgetOldOrders(db: Db, input: { now: number }): void {
   const isOld = or(and(ended(15), notInArray(acmeOrders.id, lastFound)), ended(400));
   db.delete(acmeOrders)
     .where(and(ne(acmeOrders.state, "open"), isOld))
+    .run();
+  // Counted for three hours; longer, because the clock may be wrong.
+  db.delete(acmeAsks)
+    .where(lt(acmeAsks.at, now - 2 * day))
     .run();
 }
 

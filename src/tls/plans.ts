@@ -48,12 +48,15 @@ export function planOf(
   const { listens, runs } = wish;
   const plan = { name, certificate, order, listens, runs, isWaiting, isHeld: false };
   if (notWanted) return { ...plan, nextAt: undefined, notWanted };
-  if (open) {
-    const goesOn = goesOnAt(open, now);
-    return { ...plan, nextAt: open.problem === "limit" ? Math.max(goesOn, mayAskAt(db, { ...open, now })) : goesOn };
-  }
+  if (open) return { ...plan, nextAt: nextStepAt(db, { order: open, best, now }) };
   const { at, isHeld } = nextOrder(db, { name, best, wish, now });
   return { ...plan, nextAt: at, isHeld };
+}
+
+/** When an open order is gone on with. One that a limit holds is looked at before, because what counts may come to nothing. */
+export function nextStepAt(db: Db, { order, best, now }: { order: Order; best: Chooser; now: number }): number {
+  const goesOn = goesOnAt(order, now);
+  return order.problem === "limit" ? Math.max(goesOn, mayAskAt(db, { ...order, best, now })) : goesOn;
 }
 
 /** What this server does comes first: where it holds no certificates, there is nothing to say of names and authorities. */

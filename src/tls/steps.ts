@@ -123,7 +123,7 @@ export function createSteps(input: {
     await refuseHopeless(order, opened);
     if (!isOpen(order)) return;
     const now = clock.now();
-    const free = mayAskAt(db, { ...order, now });
+    const free = mayAskAt(db, { ...order, best: chooserOf(listUsable(db, shelf)), now });
     if (free > now) {
       // It was reached after the order was begun, or what it replaces wasn't taken, so that it counts now: another may be free.
       if (wishes().authorities.length > 1 && order.purpose === "serve")
@@ -131,7 +131,7 @@ export function createSteps(input: {
       // What counts may come to nothing before.
       return waitUntil(db, order, Math.min(free, now + longestPollMs), { type: "limit", detail: "" });
     }
-    noteAsked(db, order);
+    noteAsked(db, order, { now });
     const { profile } = wishes();
     const wish = {
       name: order.name,
@@ -146,7 +146,8 @@ export function createSteps(input: {
   const judgeRefusal = async (order: Order, opened: OpenAuthority, error: unknown): Promise<undefined> => {
     if (!(error instanceof AuthorityProblem)) throw error;
     // It was replaced already, isn't known any more, was another account's: that keeps nobody from having a new one.
-    if (order.replaces !== null && error.status >= 400 && error.status < 500 && error.status !== 429)
+    const isOfOrder = error.type !== "accountDoesNotExist";
+    if (isOfOrder && order.replaces !== null && error.status >= 400 && error.status < 500 && error.status !== 429)
       return void askAnew(db, order, { replaces: null, now: clock.now() });
     if (!isAboutAccount(error) || (await opened.authority.isAccountOpen())) throw error;
     authorities.replaceAccount(order.directory, opened);

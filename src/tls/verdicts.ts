@@ -61,14 +61,15 @@ export function createVerdicts(input: {
     const ageMs = Math.abs(clock.now() - (issuedAt ?? openedAt ?? clock.now()));
     // No longest time is shorter, and this is asked at every look.
     if (url === null || openedAt === null || ageMs <= longestOrder(0, true, 0)) return false;
-    const certificate = chooserOf(listUsable(db, shelf))(name, openedAt);
+    const best = chooserOf(listUsable(db, shelf));
+    const certificate = best(name, openedAt);
     const leftMs = certificate ? certificate.notAfter - openedAt : 0;
     const kept = failuresInARow(db, order).filter(wasKept).length;
     if (ageMs <= longestOrder(leftMs > 0 ? leftMs : undefined, hasOther(order), kept)) return false;
     if (issuedAt === null || hasOther(order)) return true;
     // It counts also when it is given up. Where the limits then allow no other, it may still come to an end.
     const now = clock.now();
-    return mayAskAt(db, { ...order, now }) - now <= longestPollMs;
+    return mayAskAt(db, { ...order, best, now }) - now <= longestPollMs;
   };
 
   const judge = (order: Order, error: unknown): void => {

@@ -182,6 +182,8 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
   };
 }
 
+/** For what a test says when it fails. */
+export const iso = (at: number | undefined) => (at === undefined ? "never" : new Date(at).toISOString());
 export const problem = (type: string, status: number, retryAfter?: string) =>
   new AuthorityProblem({ type, detail: "It said so." }, status, retryAfter);
 export const always = (deed: Deed, error: () => Error, directory?: string) => (asked: Asked) => {

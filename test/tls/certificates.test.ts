@@ -4,6 +4,7 @@ import { createPrivateKey } from "node:crypto";
 import { before, test } from "node:test";
 import { eq } from "drizzle-orm";
 import { certificates } from "../../src/schema.ts";
+import { createCertificateShelf } from "../../src/tls/shelf.ts";
 import { type Authority, createAuthority } from "../support/authority.ts";
 import { monday, openTestHouse } from "../support/house.ts";
 import { keepNew } from "../support/issuing.ts";
@@ -266,5 +267,20 @@ test("certificates belong to the operator: no token reaches them", async () => {
     const answer = await house.api(house.token(role), "GET", "/v1/certificates");
     assert.ok([401, 403, 404].includes(answer.status), String(answer.status));
   }
+  await house.close();
+});
+
+test("a certificate that couldn't be read any more is served when it is brought again", async () => {
+  const { certificate, key } = await authority.issue(["status.example.com"]);
+  const given = { chain: certificate + authority.intermediate, key, authority: authority.root };
+  const { house } = await offer(given);
+  const bring = () => house.operate("POST", "/v1/certificates", { certificate: given });
+  house.deps.db
+    .update(certificates)
+    .set({ privateKey: Buffer.from("unreadable") })
+    .run();
+  const answer = await bring();
+  const next = createCertificateShelf(house.deps); // As after a restart.
+  assert.ok(next.find("status.example.com"), `HTTP ${answer.status} ${answer.text}`);
   await house.close();
 });

@@ -254,9 +254,9 @@ for (const [words, isLost] of [
       keeper.scanSoon();
       setClock(now() + 10_000);
     }
-    assert.deepEqual([made(), orders()[0]?.state], [4, "dropped"]);
+    assert.deepEqual([made(), orders()[0]?.state], [5, "dropped"]);
     await live(day);
-    assert.equal(made(), 4);
+    assert.equal(made(), 5);
   });
 
 test("a certificate counts also when nobody heard that it was asked for, and it can't be served", async () => {
@@ -264,7 +264,7 @@ test("a certificate counts also when nobody heard that it was asked for, and it 
   world.refuse = always("finalize", () => new AuthorityUnreachable("It hung up."));
   world.hands = () => "nonsense";
   await live(6 * day, 5 * minute);
-  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 4);
+  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 5);
 });
 
 test("certificates that can't be served count against what a domain may have", async () => {

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { createApp } from "../../src/app.ts";
 import { addHost } from "../../src/pages/pages.ts";
 import { standingOf } from "../../src/tls/plans.ts";
-import { always, by, day, host, hour, makeWorld, minute, problem } from "../support/acme-world.ts";
+import { always, by, day, host, hour, iso, makeWorld, minute, one, problem } from "../support/acme-world.ts";
 
 test("of three hundred hosts that come at once, 270 are ordered in three hours, and the others after them", async () => {
   const { house, page, live, asked, now } = makeWorld();
@@ -184,9 +185,9 @@ test("of a thousand hosts that a limit holds, a pass looks at a few, each in its
   await live(minute, minute);
   assert.equal(opened("status.example.net").length, 1);
 
-  await live(begun + 7 * day - now(), day);
+  await live(begun + 8 * day - now(), day);
   await live(20 * minute, minute);
-  assert.equal(ordered(), 40 + 1 + 40, "a week later the next forty");
+  assert.equal(ordered(), 40 + 1 + 40, "eight days later the next forty");
 });
 
 test("while two hundred hosts are listed, others are served", async () => {
@@ -202,4 +203,123 @@ test("while two hundred hosts are listed, others are served", async () => {
   for (; !isListed; turns++) await setImmediate();
   assert.equal((await listing).length, 200);
   assert.ok(turns >= 40, `the others had ${turns} turns`);
+});
+
+test("a test that waits for a limit and a renewal that is due get no sixth certificate of a name together", async () => {
+  const { world, live, now, served, asked, orderMore, keeper } = makeWorld({ testDirectory: one.directory });
+  world.lifeMs = 160 * hour;
+  await live(minute, 10_000);
+  await orderMore(3);
+  await keeper.orderNow({ host, purpose: "test" });
+  // From now on the authority looks at hosts only once an hour.
+  world.challenge = "http-01";
+  const since = new Map<string, number>();
+  world.tells = (view) => {
+    if (!since.has(view.url)) since.set(view.url, now());
+    const isLooked = now() - (since.get(view.url) ?? 0) >= hour;
+    return view.status === "ready" && !isLooked ? { ...view, status: "pending" } : view;
+  };
+  await live((served()?.notAfter ?? 0) - now(), 10 * minute);
+  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  assert.ok(made <= 5, `${made} certificates of one name in less than seven days`);
+});
+
+test("a test takes no certificate that is kept for renewal", async () => {
+  const { world, live, now, served, asked, orderMore, keeper, standing } = makeWorld({ testDirectory: one.directory });
+  world.lifeMs = 160 * hour;
+  await live(minute, 10_000);
+  await orderMore(3);
+  const end = served()?.notAfter ?? 0;
+  // The host can't be found when its renewal is due.
+  world.challenge = "http-01";
+  let isShut = true;
+  world.tells = (view) =>
+    isShut && view.status === "ready"
+      ? { ...view, status: "invalid", error: { type: "connection", detail: "" } }
+      : view;
+  await live(end - now() - 70 * hour, 10 * minute);
+  // A person mends that, and looks whether it works.
+  isShut = false;
+  await keeper.orderNow({ host, purpose: "test" });
+  await keeper.idle();
+  await live(end - now() + hour, 10 * minute);
+  const { words, nextAt } = await standing();
+  assert.ok(
+    (served()?.notAfter ?? 0) > now(),
+    `expired; ${asked.filter(({ deed }) => deed === "finalize").length} had; now ${iso(now())}, next at ${iso(nextAt)}: ${words}`,
+  );
+});
+
+test("the next step that is told of a six-day certificate ordered three times more is when it is renewed", async () => {
+  const { world, live, now, served, standing, opened, orderMore } = makeWorld();
+  world.lifeMs = 160 * hour;
+  await live(minute, 10_000);
+  await orderMore(3);
+  const { notAfter = 0 } = served() ?? {};
+  const told = (await standing()).nextAt ?? 0;
+  const before = opened().length;
+  while (opened().length === before && now() < notAfter) await live(hour);
+  assert.ok(
+    Math.abs(told - now()) < 3 * hour,
+    `${iso(told)} was told, ${iso(now())} it was renewed; the certificate ends at ${iso(notAfter)}`,
+  );
+});
+
+for (const [what, more, most, wait] of [
+  ["certificates of one name", "name", 5, 6 * day + hour],
+  ["certificates of one domain", "domain", 50, 6 * day + 5 * hour],
+] as const)
+  test(`no more ${what} come in a week than the authority gives, when the clock was a day slow at first`, async () => {
+    const { house, page, live, now, setClock, asked, orderMore } = makeWorld();
+    if (more === "domain")
+      for (let index = 0; index < 89; index++)
+        addHost(house.db, { pageId: page.id, host: `status${index}.example.com`, now: now(), by });
+    await live(5 * minute, 10_000);
+    if (more === "name") await orderMore(3);
+    setClock(now() + day); // The time is had now.
+    await live(wait, hour);
+    if (more === "name") await orderMore(4);
+    const made = asked.filter(({ deed }) => deed === "finalize").length;
+    assert.ok(made <= most, `${made} within ${(wait / day).toFixed(1)} days`);
+  });
+
+test("who asks for one more certificate than a limit allows is told when the next try is", async () => {
+  const { house, page, live, now, keeper, orderMore, standing, opened } = makeWorld();
+  await live(minute, 10_000);
+  await orderMore(3);
+  const app = createApp({ ...house, keeper });
+  const path = `http://candor/v1/pages/${page.id}/hosts/${host}/orders`;
+  const headers = { host: "candor", "content-type": "application/json" };
+  const ask = async (request: Request) => (await app.fetch(request, { peer: "", operator: true })).json() as any;
+  const made = await ask(new Request(path, { method: "POST", headers, body: '{"order":{"purpose":"serve"}}' }));
+  await keeper.idle();
+  await live(minute, 10_000);
+  const row = (await ask(new Request(path, { headers }))).find((known: { id: string }) => known.id === made.id);
+  assert.equal(row.problem, "limit");
+  const { nextAt } = await standing();
+  const before = opened().length;
+  const since = now();
+  while (opened().length === before) await live(hour);
+  assert.ok(
+    Math.abs(Date.parse(row.next_at) - now()) < 2 * hour,
+    `"The next try is at ${row.next_at}." Of the host it is said: ${iso(nextAt)}. It was ${((now() - since) / day).toFixed(1)} days later, at ${iso(now())}.`,
+  );
+});
+
+test("an authority that has forgotten our account is told anew what a renewal replaces, so that it doesn't count as a new host", async () => {
+  const { world, live, now, served, opened } = makeWorld();
+  await live(hour, 10 * minute);
+  const renewAt = served()?.renewAt ?? 0;
+  await live(renewAt - now() - hour);
+  let forgets = true;
+  world.refuse = ({ deed }) => {
+    if (deed === "register") forgets = false;
+    if (deed === "openOrder" && forgets) throw problem("accountDoesNotExist", 400);
+  };
+  await live(6 * hour, 10 * minute);
+  assert.equal(forgets, false);
+  assert.deepEqual(
+    opened().map(({ replaces }) => replaces !== undefined),
+    [false, true, true],
+  );
 });

@@ -1,0 +1,42 @@
+/** What was asked in vain while an authority was out of order keeps nobody from a certificate when it isn't any more. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { addHost } from "../../src/pages/pages.ts";
+import { always, by, day, host, hour, iso, makeWorld, minute, problem } from "../support/acme-world.ts";
+
+for (const [count, hours] of [
+  [40, 3],
+  [10, 30],
+] as const)
+  test(`${count} hosts whose authority was out of order for ${hours} hours get their certificates when it isn't any more`, async () => {
+    const { house, page, world, live, now, served, standing, opened } = makeWorld();
+    for (let index = 1; index < count; index++)
+      addHost(house.db, { pageId: page.id, host: `status.customer-${index}.com`, now: now(), by });
+    world.refuse = always("openOrder", () => problem("serverInternal", 503));
+    await live(hours * hour, minute);
+    world.refuse = () => undefined;
+    const before = opened().length;
+    await live(3 * day, 10 * minute);
+    const { words, nextAt } = await standing();
+    assert.ok(
+      served(),
+      `three days later; asked ${opened().length - before} times since; now ${iso(now())}, next at ${iso(nextAt)}: ${words}`,
+    );
+  });
+
+test("a host that the authority refuses for a limit, again and again, keeps no other host from being renewed", async () => {
+  const { house, page, world, live, now, served, standing, opened } = makeWorld();
+  await live(hour, 10 * minute);
+  assert.ok(served());
+  addHost(house.db, { pageId: page.id, host: "paused.example.net", now: now(), by });
+  world.refuse = ({ deed, name }) => {
+    if (deed === "openOrder" && name === "paused.example.net") throw problem("rateLimited", 429);
+  };
+  const end = served()?.notAfter ?? 0;
+  await live(end - now() + hour);
+  const { words, nextAt } = await standing();
+  assert.ok(
+    (served()?.notAfter ?? 0) > now(),
+    `${host} expired, asked for ${opened().length} times, the other ${opened("paused.example.net").length} times; now ${iso(now())}, next at ${iso(nextAt)}: ${words}`,
+  );
+});

@@ -3,4 +3,5 @@ CREATE TABLE `acme_asks` (
 	`at` integer NOT NULL
 );
 --> statement-breakpoint
-CREATE INDEX `acme_asks_directory` ON `acme_asks` (`directory`,`at`);
+CREATE INDEX `acme_asks_directory` ON `acme_asks` (`directory`,`at`);--> statement-breakpoint
+ALTER TABLE `acme_orders` ADD `life_ms` integer;

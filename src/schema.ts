@@ -148,6 +148,8 @@ export const acmeOrders = sqliteTable(
     leaveUntil: integer("leave_until"),
     /** When its certificate was asked for, whatever became of it: authorities count it. */
     issuedAt: integer("issued_at"),
+    /** How long that lives, in milliseconds, also where it couldn't be served. */
+    lifeMs: integer("life_ms"),
     certificateId: text("certificate_id"),
     createdAt: integer("created_at").notNull(),
     endedAt: integer("ended_at"),

@@ -1,7 +1,7 @@
 /** What an authority gives in a time, counted from what it was asked: no order begins that would pass it. */
-import { and, desc, eq, gt, isNotNull, isNull, lt, or, type SQL, sql } from "drizzle-orm";
+import { and, desc, eq, gt, isNotNull, isNull, lt, or, type SQL } from "drizzle-orm";
 import type { Db, Tx } from "../db.ts";
-import { acmeAsks, acmeOrders, certificates } from "../schema.ts";
+import { acmeAsks, acmeOrders } from "../schema.ts";
 import { type Chooser, neededAt } from "./certificates.ts";
 import type { Purpose } from "./orders.ts";
 import { believable, longestPauseMs } from "./renewal.ts";
@@ -16,7 +16,10 @@ const day = 24 * hour;
  */
 const limits = {
   orders: { most: 270, inMs: 3 * hour },
+  /** The others are kept for names that fail seldom. */
+  ordersAgain: { most: 200, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
+  tests: { most: 3, inMs: 8 * day },
   duplicates: { most: 4, inMs: 8 * day },
   /** The fifth is kept for a name that has none, or is due to be renewed. */
   renewals: { most: 5, inMs: 8 * day },
@@ -35,14 +38,14 @@ export function mayAskAt(
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
-    mayOpenAt(db, { directory, now }),
-    fullUntil(ends(failed, now), limits.failures, now),
+    mayOpenAt(db, { directory, now, limit: failsOften(mine, now) ? limits.ordersAgain : limits.orders }),
+    fullUntil(ends(failed), limits.failures, now),
     mayIssueAt(mine, input),
   ];
   // An order that says what it replaces doesn't count against the domain.
   if (!input.replaces) {
     const ofDomain = listCounted(db, countsForDomain({ name, directory, now }));
-    free.push(fullUntil(ends(ofDomain, now), withinLives(limits.domain, ofDomain), now));
+    free.push(fullUntil(ends(ofDomain), withinLives(limits.domain, ofDomain), now));
   }
   return Math.max(...free);
 }
@@ -53,39 +56,42 @@ function mayIssueAt(mine: Counted[], { name, purpose, best, now }: Wanted): numb
   const issued = mine.filter(
     ({ state, issuedAt, url }) => state === "done" || issuedAt !== null || (state === "open" && url !== null),
   );
-  const times = ends(issued, now);
-  const another = fullUntil(times, withinLives(limits.duplicates, issued), now);
-  if (another <= now || purpose === "test") return another;
-  const renewal = fullUntil(times, withinLives(limits.renewals, issued), now);
-  return Math.min(another, Math.max(renewal, neededAt(best, name, now)));
+  const until = (limit: Limit) => fullUntil(ends(issued), withinLives(limit, issued), now);
+  if (purpose === "test") return until(limits.tests);
+  const another = until(limits.duplicates);
+  return another <= now ? now : Math.min(another, Math.max(until(limits.renewals), neededAt(best, name, now)));
+}
+
+function failsOften(mine: Counted[], now: number): boolean {
+  return mine.filter(({ state, endedAt }) => state === "failed" && (endedAt ?? 0) > now - day).length > 3;
 }
 
 type Counted = ReturnType<typeof listCounted>[number];
 
-/** With the life of the certificate that came of it, as long as that is there. Asked often: nothing else is read. */
+/** Asked often: nothing else is read. */
 function listCounted(db: Db | Tx, which: SQL | undefined) {
-  const { state, url, issuedAt, endedAt, leaveUntil } = acmeOrders;
-  const lifeMs = sql<number | null>`${certificates.notAfter} - ${certificates.notBefore}`;
+  const { state, url, createdAt, issuedAt, endedAt, leaveUntil, lifeMs } = acmeOrders;
   return db
-    .select({ state, url, issuedAt, endedAt, leaveUntil, lifeMs })
+    .select({ state, url, createdAt, issuedAt, endedAt, leaveUntil, lifeMs })
     .from(acmeOrders)
-    .leftJoin(certificates, eq(certificates.id, acmeOrders.certificateId))
     .where(which)
     .all();
 }
 
 /**
- * An authority whose certificates live for less than six days counts by no week: where its next is due, it gives it. Let's
- * Encrypt's live for 160 hours, a twentieth less than a week, and count by one.
+ * An authority whose certificates live for less than six days counts by no week: within half of a life, so that another comes in
+ * time whatever was ordered. Let's Encrypt's live for 160 hours at least.
  */
 function withinLives({ most, inMs }: Limit, counted: Counted[]): Limit {
   const lives = counted.length < most ? [] : counted.flatMap(({ lifeMs }) => lifeMs ?? []);
-  return { most, inMs: Math.min(inMs, ...lives.map((lifeMs) => (1.05 * lifeMs * inMs) / (7 * day))) };
+  const shortestMs = Math.min(...lives);
+  return { most, inMs: shortestMs < 6 * day ? shortestMs / 2 : inMs };
 }
 
 /** By what the authority was asked, whatever came of it. The limit is seldom near: one row is read. */
-function mayOpenAt(db: Db | Tx, { directory, now }: { directory: string; now: number }): number {
-  const { most, inMs } = limits.orders;
+function mayOpenAt(db: Db | Tx, input: { directory: string; now: number; limit: Limit }): number {
+  const { directory, now } = input;
+  const { most, inMs } = input.limit;
   const recent = and(eq(acmeAsks.directory, directory), gt(acmeAsks.at, now - inMs), lt(acmeAsks.at, now + 2 * day));
   const oldest = db
     .select()
@@ -114,8 +120,8 @@ function countsForDomain(input: { name: string; directory: string; now: number }
   );
 }
 
-function ends(orders: Counted[], now: number): number[] {
-  return orders.map((order) => order.endedAt ?? order.issuedAt ?? now);
+function ends(orders: Counted[]): number[] {
+  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
 }
 
 type Limit = { most: number; inMs: number };

@@ -121,6 +121,11 @@ export function noteIssued(db: Db, order: Order, input: { now: number }): void {
   db.update(acmeOrders).set({ issuedAt: input.now }).where(unnoted).run();
 }
 
+/** It counts for as long as its like lives, also where it can't be served. */
+export function noteLife(db: Db, order: Order, lifeMs: number | undefined): void {
+  change(db, order, { lifeMs: lifeMs ?? null });
+}
+
 /** The authority has ended the order without one after all. */
 export function noteNotIssued(db: Db, order: Order): void {
   db.update(acmeOrders).set({ issuedAt: null }).where(eq(acmeOrders.id, order.id)).run();

@@ -24,7 +24,7 @@ import { chooserOf } from "./certificates.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
 import { isOvertaken } from "./due.ts";
-import { keepIssued, readIssued } from "./issued.ts";
+import { keepIssued, lifeOf, readIssued } from "./issued.ts";
 import { mayAskAt } from "./limits.ts";
 import {
   askAnew,
@@ -35,6 +35,7 @@ import {
   noteAsked,
   noteChallenge,
   noteIssued,
+  noteLife,
   noteNotIssued,
   noteOpened,
   type Order,
@@ -229,6 +230,7 @@ export function createSteps(input: {
     if (view.certificate === undefined) return pollLater(order, view.retryAfter);
     noteIssued(db, order, { now: clock.now() });
     const pem = await authority.download(view);
+    noteLife(db, order, lifeOf(pem));
     const privateKey = keyOf(order, keys);
     const { directory, name } = order;
     const now = clock.now();

@@ -45,6 +45,8 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
   let serial = 4096;
   const world = {
     lifeMs: 45 * day,
+    /** By how much our clock is ahead of the authority's. */
+    aheadMs: 0,
     window: { start: Number.NaN, end: Number.NaN },
     /** The kind of challenge that is to be met; undefined: the authority knows the name already. */
     challenge: undefined as ChallengeType | undefined,
@@ -122,7 +124,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
         find(url).status = "ready";
       },
       finalize: async ({ url }, { name, privateKey }) => {
-        const from = now - hour;
+        const from = now - hour - world.aheadMs;
         serial += 1;
         find(url).pem = await issue({ privateKey, name, serial, from, to: from + world.lifeMs });
         find(url).status = "valid";

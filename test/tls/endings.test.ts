@@ -385,3 +385,15 @@ test("a certificate that a person brings while the authority is asked isn't repl
   assert.ok(isBrought);
   assert.equal(served()?.directory, null);
 });
+
+test("certificates of a day that can't be served, each of them, keep one that can from nobody for longer than a day", async () => {
+  const { world, live, now, served, asked } = makeWorld();
+  world.lifeMs = day;
+  let isBroken = true;
+  world.hands = (pem) => (isBroken ? `${pem}${pem}` : pem);
+  await live(6 * hour, 5 * minute);
+  assert.ok(asked.filter(({ deed }) => deed === "finalize").length >= 4);
+  isBroken = false;
+  await live(day, 10 * minute);
+  assert.ok((served()?.notAfter ?? 0) > now());
+});

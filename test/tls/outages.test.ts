@@ -40,3 +40,22 @@ test("a host that the authority refuses for a limit, again and again, keeps no o
     `${host} expired, asked for ${opened().length} times, the other ${opened("paused.example.net").length} times; now ${iso(now())}, next at ${iso(nextAt)}: ${words}`,
   );
 });
+
+test("four hundred hosts that an authority refuses don't keep a new one from its certificate for more than an hour", async () => {
+  const { house, page, world, live, now, opened } = makeWorld();
+  const good = ["one.example.net", "two.example.org", "three.example.com"];
+  for (let index = 0; index < 400; index++)
+    addHost(house.db, { pageId: page.id, host: `status.customer-${index}.com`, now: now(), by });
+  world.refuse = ({ deed, name = "" }) => {
+    if (deed === "openOrder" && !good.includes(name)) throw problem("rejectedIdentifier", 400);
+  };
+  await live(6 * hour, 30_000);
+  for (const name of good) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const begun = now();
+  const waits = new Map<string, number>();
+  while (now() < begun + hour && waits.size < good.length) {
+    await live(minute, 10_000);
+    for (const name of good) if (!waits.has(name) && opened(name).length > 0) waits.set(name, (now() - begun) / minute);
+  }
+  assert.equal(waits.size, good.length, `asked for after so many minutes: ${JSON.stringify([...waits])}`);
+});

@@ -16,7 +16,7 @@ const day = 24 * hour;
  */
 const limits = {
   orders: { most: 270, inMs: 3 * hour },
-  /** The others are kept for names that fail seldom. */
+  /** Of a name that failed lately: the others are kept for those that didn't. */
   ordersAgain: { most: 200, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
   tests: { most: 3, inMs: 8 * day },
@@ -38,7 +38,7 @@ export function mayAskAt(
   const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
-    mayOpenAt(db, { directory, now, limit: failsOften(mine, now) ? limits.ordersAgain : limits.orders }),
+    mayOpenAt(db, { directory, now, limit: failedLately(mine, now) ? limits.ordersAgain : limits.orders }),
     fullUntil(ends(failed), limits.failures, now),
     mayIssueAt(mine, input),
   ];
@@ -62,8 +62,8 @@ function mayIssueAt(mine: Counted[], { name, purpose, best, now }: Wanted): numb
   return another <= now ? now : Math.min(another, Math.max(until(limits.renewals), neededAt(best, name, now)));
 }
 
-function failsOften(mine: Counted[], now: number): boolean {
-  return mine.filter(({ state, endedAt }) => state === "failed" && (endedAt ?? 0) > now - day).length > 3;
+function failedLately(mine: Counted[], now: number): boolean {
+  return mine.some(({ state, endedAt }) => state === "failed" && (endedAt ?? 0) > now - day);
 }
 
 type Counted = ReturnType<typeof listCounted>[number];

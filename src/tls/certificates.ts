@@ -154,16 +154,10 @@ export function chooserOf(list: Certificate[]): Chooser {
   };
 }
 
-/**
- * From when on the name needs another. One that a person brought is theirs to renew; ours takes over when they are late. One that came
- * just now and seems to need it shows that the clock is ahead: it gets a tenth of its life.
- */
+/** From when on the name needs another. One that a person brought is theirs to renew; ours takes over when they are late. */
 export function neededAt(best: Chooser, name: string, now: number): number {
   const certificate = best(name, now);
-  if (!certificate) return now;
-  const { renewAt, createdAt, notBefore, notAfter } = certificate;
-  if (renewAt === null) return latestRenewal(certificate);
-  return now < createdAt ? renewAt : Math.max(renewAt, createdAt + Math.min((notAfter - notBefore) / 10, day));
+  return certificate ? (certificate.renewAt ?? latestRenewal(certificate)) : now;
 }
 
 /** Expiring: its renewal is overdue. */

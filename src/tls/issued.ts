@@ -14,7 +14,7 @@ import { askAgainAfter, isMeant, renewalTime, type Window } from "./renewal.ts";
 
 export type Issued = { chain: X509Certificate[]; name: string; renewalId: string | undefined };
 
-/** A clock that is a day off must not keep a certificate from being served, be it one that lives for a day. */
+/** A clock that is a day off must not keep a certificate from being served. */
 const clockSlackMs = 26 * 3_600_000;
 
 /** @throws Error that says what is wrong with it */
@@ -38,7 +38,7 @@ export async function readIssued(input: {
     if (issuer && !isIssuedBy(certificate, issuer)) throw new Error("Its chain is broken.");
   }
   const [from, to] = [own.validFromDate.getTime(), own.validToDate.getTime()];
-  if (now >= Math.max(to, from + clockSlackMs)) throw new Error(`It expired on ${new Date(to).toISOString()}.`);
+  if (now >= to) throw new Error(`It expired on ${new Date(to).toISOString()}.`);
   if (now < from - clockSlackMs) throw new Error(`It is valid only from ${new Date(from).toISOString()} on.`);
   const refused = whyRefused(chain, input.privateKey);
   if (refused) throw new Error(`OpenSSL doesn't take it (${refused}).`);

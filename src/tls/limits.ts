@@ -16,7 +16,7 @@ const day = 24 * hour;
  */
 const limits = {
   orders: { most: 270, inMs: 3 * hour },
-  /** Of a name that failed lately: the others are kept for those that didn't. */
+  /** Of a name that has nothing to lose and failed lately: the others are kept for those that didn't. */
   ordersAgain: { most: 200, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
   tests: { most: 3, inMs: 8 * day },
@@ -35,10 +35,11 @@ export function mayAskAt(
 ): number {
   const { name, directory, now } = input;
   const mine = listCounted(db, and(eq(acmeOrders.name, name), eq(acmeOrders.directory, directory)));
-  const failed = mine.filter((order) => order.state === "failed" && order.url !== null);
+  // One that was asked for a certificate found the host.
+  const failed = mine.filter(({ state, url, issuedAt }) => state === "failed" && url !== null && issuedAt === null);
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
-    mayOpenAt(db, { directory, now, limit: failedLately(mine, now) ? limits.ordersAgain : limits.orders }),
+    mayOpenAt(db, { directory, now, limit: mayWait(mine, input) ? limits.ordersAgain : limits.orders }),
     fullUntil(ends(failed), limits.failures, now),
     mayIssueAt(mine, input),
   ];
@@ -62,17 +63,20 @@ function mayIssueAt(mine: Counted[], { name, purpose, best, now }: Wanted): numb
   return another <= now ? now : Math.min(another, Math.max(until(limits.renewals), neededAt(best, name, now)));
 }
 
-function failedLately(mine: Counted[], now: number): boolean {
-  return mine.some(({ state, endedAt }) => state === "failed" && (endedAt ?? 0) > now - day);
+/** It failed lately, and visitors have got no certificate that could end. */
+function mayWait(mine: Counted[], { name, best, now }: Wanted): boolean {
+  const certificate = best(name, now);
+  if (certificate && now < certificate.notAfter) return false;
+  return mine.some(({ state, endedAt }) => state === "failed" && endedAt !== null && Math.abs(now - endedAt) < day);
 }
 
 type Counted = ReturnType<typeof listCounted>[number];
 
 /** Asked often: nothing else is read. */
 function listCounted(db: Db | Tx, which: SQL | undefined) {
-  const { state, url, createdAt, issuedAt, endedAt, leaveUntil, lifeMs } = acmeOrders;
+  const { state, url, createdAt, openedAt, issuedAt, endedAt, leaveUntil, lifeMs } = acmeOrders;
   return db
-    .select({ state, url, createdAt, issuedAt, endedAt, leaveUntil, lifeMs })
+    .select({ state, url, createdAt, openedAt, issuedAt, endedAt, leaveUntil, lifeMs })
     .from(acmeOrders)
     .where(which)
     .all();
@@ -80,12 +84,12 @@ function listCounted(db: Db | Tx, which: SQL | undefined) {
 
 /**
  * An authority whose certificates live for less than six days counts by no week: within half of a life, so that another comes in
- * time whatever was ordered. Let's Encrypt's live for 160 hours at least.
+ * time whatever was ordered, also by a clock that was ahead. Let's Encrypt's live for 160 hours at least.
  */
 function withinLives({ most, inMs }: Limit, counted: Counted[]): Limit {
-  const lives = counted.length < most ? [] : counted.flatMap(({ lifeMs }) => lifeMs ?? []);
+  const lives = counted.length < most ? [] : counted.flatMap(({ lifeMs }) => (lifeMs && lifeMs > 0 ? lifeMs : []));
   const shortestMs = Math.min(...lives);
-  return { most, inMs: shortestMs < 6 * day ? shortestMs / 2 : inMs };
+  return shortestMs < 6 * day ? { most, inMs: shortestMs / 2, aheadMs: 0 } : { most, inMs };
 }
 
 /** By what the authority was asked, whatever came of it. The limit is seldom near: one row is read. */
@@ -121,14 +125,14 @@ function countsForDomain(input: { name: string; directory: string; now: number }
 }
 
 function ends(orders: Counted[]): number[] {
-  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.createdAt);
+  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.openedAt ?? order.createdAt);
 }
 
-type Limit = { most: number; inMs: number };
+/** aheadMs: what lies further off than that isn't counted. A clock may have been a day ahead; or it is slow now, so that it must count. */
+type Limit = { most: number; inMs: number; aheadMs?: number };
 
-function fullUntil(times: number[], limit: Limit, now: number): number {
-  // A clock may have been a day ahead; what lies further off never was.
-  const within = times.filter((at) => at > now - limit.inMs && at < now + 2 * day).toSorted((a, b) => a - b);
-  const oldest = within.at(-limit.most);
-  return oldest === undefined ? now : oldest + limit.inMs;
+function fullUntil(times: number[], { most, inMs, aheadMs = 2 * day }: Limit, now: number): number {
+  const within = times.filter((at) => at > now - inMs && at <= now + aheadMs).toSorted((a, b) => a - b);
+  const oldest = within.at(-most);
+  return oldest === undefined ? now : oldest + inMs;
 }

@@ -138,3 +138,18 @@ for (const restarts of [false, true])
       `asked ${opened().length - before} times in the hour after, though it asked for 20 hours`,
     );
   });
+
+test("a certificate that is revoked on its second day is replaced soon also when it came while the clock was a day ahead", async () => {
+  const { world, live, now, setClock, opened } = makeWorld();
+  world.aheadMs = day;
+  const right = now();
+  setClock(right + day);
+  await live(minute, 10_000);
+  world.aheadMs = 0;
+  setClock(right + minute);
+  await live(25 * hour, 10 * minute);
+  assert.equal(opened().length, 1);
+  world.window = { start: now() - 2 * day, end: now() - day };
+  await live(14 * hour, 10 * minute);
+  assert.equal(opened().length, 2, "replaced within 14 hours");
+});

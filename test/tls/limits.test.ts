@@ -324,3 +324,34 @@ test("an authority that has forgotten our account is told anew what a renewal re
     [false, true, true],
   );
 });
+
+for (const wait of [0, 9])
+  test(`sixty orders of one domain that were begun ${wait} days before they can be asked for get no more certificates than a domain may have in a week`, async () => {
+    let addresses: string[] = [];
+    const lookup = { addresses: async () => addresses, allowedIssuers: async () => undefined };
+    const { house, page, world, live, now, setClock, asked, keeper, begin } = makeWorld({ lookup });
+    const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
+    for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+    await live(10 * minute, 10_000);
+    assert.equal(asked.filter(({ deed }) => deed === "openOrder").length, 0);
+    // The server stands still; when it runs again, the records are in the DNS.
+    await keeper.stop();
+    setClock(now() + wait * day + hour);
+    addresses = ["192.0.2.1"];
+    const next = begin();
+    // The authority takes half a minute to look at a host.
+    world.challenge = "http-01";
+    const since = new Map<string, number>();
+    world.tells = (view) => {
+      if (!since.has(view.url)) since.set(view.url, now());
+      const isLooked = now() - (since.get(view.url) ?? 0) >= minute / 2;
+      return view.status === "ready" && !isLooked ? { ...view, status: "pending" } : view;
+    };
+    for (const end = now() + 10 * minute; now() < end; setClock(now() + 2_000)) {
+      next.wake();
+      await next.idle();
+      next.scanSoon();
+    }
+    const made = asked.filter(({ deed }) => deed === "finalize").length;
+    assert.ok(made <= 50, `${made} certificates of one registered domain in ten minutes`);
+  });

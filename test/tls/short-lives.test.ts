@@ -1,7 +1,9 @@
 /** Certificates that live for a day or a few: limits that are counted by the week, or a wrong clock, must not outlast them. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { day, host, hour, iso, makeWorld, minute, one, problem } from "../support/acme-world.ts";
+import { AuthorityUnreachable } from "../../src/tls/authority.ts";
+import { day, host, hour, iso, makeWorld, minute, one, problem, two } from "../support/acme-world.ts";
 
 for (const life of [24, 36, 48])
   for (const ahead of [12, 24])
@@ -97,3 +99,127 @@ for (const hours of [5, 7])
       );
     }
   });
+
+test("a certificate that lives a day is renewed in time also after an upgrade from a database that didn't note their lives", async () => {
+  const { house, world, live, now, served, standing, opened } = makeWorld();
+  world.lifeMs = day;
+  await live(6 * day, 10 * minute);
+  assert.ok((served()?.notAfter ?? 0) > now());
+  // As it was before, and then the migration.
+  house.db.$client.exec("DROP TABLE acme_asks; ALTER TABLE acme_orders DROP COLUMN life_ms");
+  house.db.$client.exec(readFileSync("migrations/0008_acme_asks.sql", "utf8"));
+  const since = now();
+  const before = opened().length;
+  for (let at = 0; at < 48; at++) {
+    await live(hour, 10 * minute);
+    const { words, nextAt } = await standing();
+    assert.ok(
+      (served()?.notAfter ?? 0) > now(),
+      `expired ${(now() - since) / hour} h after the upgrade; ${opened().length - before} asked; next ${iso(nextAt)} now ${iso(now())} ${words}`,
+    );
+  }
+});
+
+for (const life of [8, 24])
+  test(`where the first authority hands out nothing but expired certificates of ${life} hours, the second is asked`, async () => {
+    const { world, live, now, served, standing, opened } = makeWorld({ authorities: [one, two] });
+    world.lifeMs = life * hour;
+    // The first one's clock is slow.
+    world.refuse = ({ deed, directory }) => {
+      if (deed === "viewOrder") world.aheadMs = directory === one.directory ? life * hour : 0;
+    };
+    await live(day, 5 * minute);
+    const { words, nextAt, state } = await standing();
+    const of = ({ directory }: { directory: string }) =>
+      opened().filter((known) => known.directory === directory).length;
+    assert.ok(
+      (served()?.notAfter ?? 0) > now(),
+      `${state} a day later; first asked ${of(one)} times, second ${of(two)}; next ${iso(nextAt)} now ${iso(now())}; words: "${words}"`,
+    );
+  });
+
+for (const [life, off] of [
+  [24, 25],
+  [24, 22.5],
+  [12, 20],
+] as const)
+  test(`a host whose certificate of ${life} hours was made ${off} hours before it could be fetched has a valid one within an hour`, async () => {
+    const { world, now, setClock, served, standing, opened, keeper, begin, asked } = makeWorld();
+    world.lifeMs = life * hour;
+    // The answer to the request is lost, and the network with it.
+    world.refuse = ({ deed }) => {
+      if (deed === "finalize") throw new AuthorityUnreachable("It hung up.");
+    };
+    for (let looks = 0; looks < 3; looks++) {
+      keeper.wake();
+      await keeper.idle();
+    }
+    assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 1);
+    await keeper.stop();
+    world.refuse = () => undefined;
+    setClock(now() + off * hour);
+    const next = begin();
+    for (let at = 0; at < 24; at++) {
+      for (const end = now() + hour; now() < end; setClock(now() + minute)) {
+        next.wake();
+        await next.idle();
+        next.scanSoon();
+      }
+      const { words, nextAt } = await standing();
+      assert.ok(
+        (served()?.notAfter ?? 0) > now(),
+        `expired ${at + 1} h after the start; ${opened().length} asked; next ${iso(nextAt)} now ${iso(now())} "${words}"`,
+      );
+    }
+  });
+
+for (const hours of [6, 10])
+  test(`a certificate that lives a day is renewed in time when the clock was a day ahead for ${hours} hours`, async () => {
+    const { world, live, now, setClock, served, standing, opened } = makeWorld();
+    world.lifeMs = day;
+    world.aheadMs = day;
+    const right = now();
+    setClock(right + day);
+    await live(hours * hour, minute);
+    world.aheadMs = 0;
+    setClock(right + hours * hour);
+    const count = opened().length;
+    for (let at = 0; at < 48; at++) {
+      await live(hour, 10 * minute);
+      const { words, nextAt } = await standing();
+      assert.ok(
+        (served()?.notAfter ?? 0) > now(),
+        `expired ${(now() - right) / hour - hours} h after it was set right; ${count} ordered at first, ${opened().length} now; next ${iso(nextAt)} now ${iso(now())} ${words}`,
+      );
+    }
+  });
+
+test("a renewal that failed once is tried again in time also where others order more than 200 in three hours", async () => {
+  const { house, world, live, now, served, standing, opened } = makeWorld();
+  world.lifeMs = day;
+  world.challenge = "http-01";
+  // 1,000 hosts with certificates of a day: 250 orders in three hours, each of which works.
+  const note = house.db.$client.prepare("INSERT INTO acme_asks VALUES (?, ?)");
+  const others = async (ms: number) => {
+    for (const end = now() + ms; now() < end; ) {
+      for (let index = 0; index < 14; index++) note.run(one.directory, now() + index * 43_000);
+      await live(10 * minute, minute);
+    }
+  };
+  await others(day);
+  assert.ok((served()?.notAfter ?? 0) > now());
+  // One slip.
+  const before = opened().length;
+  world.tells = (view) =>
+    view.status === "ready" && opened().length === before + 1
+      ? { ...view, status: "invalid", error: { type: "connection", detail: "" } }
+      : view;
+  for (let at = 0; at < 30; at++) {
+    await others(hour);
+    const { words, nextAt } = await standing();
+    assert.ok(
+      (served()?.notAfter ?? 0) > now(),
+      `expired; ${opened().length - before} asked since; next ${iso(nextAt)} now ${iso(now())} ${words}`,
+    );
+  }
+});

@@ -4,7 +4,7 @@ import type { Db, Tx } from "../db.ts";
 import { acmeAsks, acmeOrders } from "../schema.ts";
 import { type Chooser, neededAt } from "./certificates.ts";
 import type { Purpose } from "./orders.ts";
-import { believable, longestPauseMs } from "./renewal.ts";
+import { believable, isLate, longestPauseMs } from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
 const hour = 3_600_000;
@@ -16,7 +16,7 @@ const day = 24 * hour;
  */
 const limits = {
   orders: { most: 270, inMs: 3 * hour },
-  /** Of a name that has nothing to lose and failed lately: the others are kept for those that didn't. */
+  /** Of a name that failed lately, unless its certificate ends soon: the others are kept for those that didn't. */
   ordersAgain: { most: 200, inMs: 3 * hour },
   failures: { most: 4, inMs: hour },
   tests: { most: 3, inMs: 8 * day },
@@ -63,10 +63,10 @@ function mayIssueAt(mine: Counted[], { name, purpose, best, now }: Wanted): numb
   return another <= now ? now : Math.min(another, Math.max(until(limits.renewals), neededAt(best, name, now)));
 }
 
-/** It failed lately, and visitors have got no certificate that could end. */
+/** It failed lately, and visitors have got no certificate that ends soon. */
 function mayWait(mine: Counted[], { name, best, now }: Wanted): boolean {
   const certificate = best(name, now);
-  if (certificate && now < certificate.notAfter) return false;
+  if (certificate && now < certificate.notAfter && isLate(certificate, now)) return false;
   return mine.some(({ state, endedAt }) => state === "failed" && endedAt !== null && Math.abs(now - endedAt) < day);
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { addHost } from "../../src/pages/pages.ts";
 import { always, by, day, host, hour, iso, makeWorld, minute, problem } from "../support/acme-world.ts";
+import { keepNew } from "../support/issuing.ts";
 
 for (const [count, hours] of [
   [40, 3],
@@ -60,4 +61,27 @@ test("four hundred hosts that an authority refuses don't keep a new one from its
     for (const name of good) if (!waits.has(name) && opened(name).length > 0) waits.set(name, (now() - begun) / minute);
   }
   assert.equal(waits.size, good.length, `asked for after so many minutes: ${JSON.stringify([...waits])}`);
+});
+
+test("a new host gets its certificate within an hour while three hundred that have one for twenty days more fail to be renewed", async () => {
+  const { house, page, world, live, now, asked } = makeWorld();
+  const names = Array.from({ length: 300 }, (_, index) => `status.gone${index}.example`);
+  for (const name of names) {
+    addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+    await keepNew(house, { name, from: now() - 70 * day, to: now() + 20 * day, now: now() });
+  }
+  house.certificates.reload();
+  world.challenge = "http-01";
+  world.tells = (view) =>
+    view.status === "ready" && (view as any).name.includes("gone")
+      ? { ...view, status: "invalid", error: { type: "connection", detail: "" } }
+      : view;
+  await live(4 * hour, 20_000);
+  const before = asked.filter(({ deed, at }) => deed === "openOrder" && at > now() - 3 * hour).length;
+  const name = "status.fresh.example";
+  addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const since = now();
+  while (asked.every((known) => known.deed !== "finalize" || known.name !== name) && now() < since + 12 * hour)
+    await live(2 * minute, 20_000);
+  assert.ok(now() - since <= hour, `${(now() - since) / hour} h; ${before} asked in the three hours before`);
 });

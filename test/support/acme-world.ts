@@ -62,7 +62,7 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     /** What happens while what is to be shown is made ready. */
     thinks: async (_name: string): Promise<void> => {},
     /** What the authority tells of an order, and the certificate that it hands out. */
-    tells: (view: OrderView): OrderView => view,
+    tells: (view: OrderView & { name: string }): OrderView => view,
     hands: (pem: string): string => pem,
   };
   const reach = async ({ directory, privateKey: key }: { directory: string; privateKey: string }) => {
@@ -184,6 +184,9 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
   };
 }
 
+/** The authority looks for the host and finds nobody. */
+export const findsNobody = (view: OrderView): OrderView =>
+  view.status === "ready" ? { ...view, status: "invalid", error: { type: "connection", detail: "" } } : view;
 /** For what a test says when it fails. */
 export const iso = (at: number | undefined) => (at === undefined ? "never" : new Date(at).toISOString());
 export const problem = (type: string, status: number, retryAfter?: string) =>

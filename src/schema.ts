@@ -146,7 +146,7 @@ export const acmeOrders = sqliteTable(
     detail: text("detail"),
     /** Until when the authority wants to be left alone with the name. */
     leaveUntil: integer("leave_until"),
-    /** When its certificate was asked for, whatever became of it: authorities count it. */
+    /** When its certificate was asked for, or had by a slow clock, whatever became of it: authorities count it. */
     issuedAt: integer("issued_at"),
     /** How long that lives, in milliseconds, also where it couldn't be served. */
     lifeMs: integer("life_ms"),

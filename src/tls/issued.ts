@@ -10,7 +10,7 @@ import type { Db, Tx } from "../db.ts";
 import { certificates } from "../schema.ts";
 import { insertCertificate } from "./certificates.ts";
 import { isIssuedBy, namesOf, splitChain, whyRefused } from "./chains.ts";
-import { askAgainAfter, isMeant, renewalTime, type Window } from "./renewal.ts";
+import { askAgainAfter, isMeant, type Life, renewalTime, type Window } from "./renewal.ts";
 
 export type Issued = { chain: X509Certificate[]; name: string; renewalId: string | undefined };
 
@@ -47,11 +47,11 @@ export async function readIssued(input: {
   return { chain, name, renewalId: await renewalIdOf(own) };
 }
 
-/** In milliseconds, also of one that isn't taken; undefined where there is none. */
-export function lifeOf(pem: string): number | undefined {
+/** Also of one that isn't taken; undefined where there is none. */
+export function lifeOf(pem: string): Life | undefined {
   try {
     const own = new X509Certificate(splitChain(pem)[0] ?? "");
-    return own.validToDate.getTime() - own.validFromDate.getTime();
+    return { notBefore: own.validFromDate.getTime(), notAfter: own.validToDate.getTime() };
   } catch {
     return undefined;
   }

@@ -46,7 +46,7 @@ export function mayAskAt(
   // An order that says what it replaces doesn't count against the domain.
   if (!input.replaces) {
     const ofDomain = listCounted(db, countsForDomain({ name, directory, now }));
-    free.push(fullUntil(ends(ofDomain), withinLives(limits.domain, ofDomain), now));
+    free.push(issuedUntil(ofDomain, limits.domain, now));
   }
   return Math.max(...free);
 }
@@ -57,7 +57,7 @@ function mayIssueAt(mine: Counted[], { name, purpose, best, now }: Wanted): numb
   const issued = mine.filter(
     ({ state, issuedAt, url }) => state === "done" || issuedAt !== null || (state === "open" && url !== null),
   );
-  const until = (limit: Limit) => fullUntil(ends(issued), withinLives(limit, issued), now);
+  const until = (limit: Limit) => issuedUntil(issued, limit, now);
   if (purpose === "test") return until(limits.tests);
   const another = until(limits.duplicates);
   return another <= now ? now : Math.min(another, Math.max(until(limits.renewals), neededAt(best, name, now)));
@@ -86,10 +86,14 @@ function listCounted(db: Db | Tx, which: SQL | undefined) {
  * An authority whose certificates live for less than six days counts by no week: within half of a life, so that another comes in
  * time whatever was ordered, also by a clock that was ahead. Let's Encrypt's live for 160 hours at least.
  */
-function withinLives({ most, inMs }: Limit, counted: Counted[]): Limit {
-  const lives = counted.length < most ? [] : counted.flatMap(({ lifeMs }) => (lifeMs && lifeMs > 0 ? lifeMs : []));
+function issuedUntil(issued: Counted[], limit: Limit, now: number): number {
+  const { most } = limit;
+  const lives = issued.length < most ? [] : issued.flatMap(({ lifeMs }) => (lifeMs && lifeMs > 0 ? lifeMs : []));
   const shortestMs = Math.min(...lives);
-  return shortestMs < 6 * day ? { most, inMs: shortestMs / 2, aheadMs: 0 } : { most, inMs };
+  if (shortestMs < 6 * day) return fullUntil(ends(issued), { most, inMs: shortestMs / 2, aheadMs: 0 }, now);
+  // What came by a clock that was slow stands with the authority's time (orders.ts, noteLife).
+  const times = ends(issued).map((at, index) => Math.max(at, issued[index]?.issuedAt ?? at));
+  return fullUntil(times, limit, now);
 }
 
 /** By what the authority was asked, whatever came of it. The limit is seldom near: one row is read. */
@@ -110,11 +114,12 @@ function mayOpenAt(db: Db | Tx, input: { directory: string; now: number; limit: 
 
 /** What a certificate replaces was counted when it came: renewals aren't. */
 function countsForDomain(input: { name: string; directory: string; now: number }): SQL | undefined {
+  const since = input.now - limits.domain.inMs;
   return and(
     eq(acmeOrders.domain, registeredDomain(input.name)),
     eq(acmeOrders.directory, input.directory),
     isNull(acmeOrders.replaces),
-    or(gt(acmeOrders.endedAt, input.now - limits.domain.inMs), isNull(acmeOrders.endedAt)),
+    or(gt(acmeOrders.endedAt, since), gt(acmeOrders.issuedAt, since), isNull(acmeOrders.endedAt)),
     // One that is open at the authority may come to one.
     or(
       eq(acmeOrders.state, "done"),

@@ -12,7 +12,15 @@ import { newId } from "../ids.ts";
 import { acmeAsks, acmeOrders, type ChallengeType } from "../schema.ts";
 import type { Problem } from "./authority.ts";
 import { newestRow } from "./certificates.ts";
-import { believable, longestPauseMs, longestPollMs, longestWaitMs, pauseAfter, stumblePause } from "./renewal.ts";
+import {
+  believable,
+  type Life,
+  longestPauseMs,
+  longestPollMs,
+  longestWaitMs,
+  pauseAfter,
+  stumblePause,
+} from "./renewal.ts";
 import { registeredDomain } from "./suffixes.ts";
 
 export type Order = typeof acmeOrders.$inferSelect;
@@ -121,9 +129,15 @@ export function noteIssued(db: Db, order: Order, input: { now: number }): void {
   db.update(acmeOrders).set({ issuedAt: input.now }).where(unnoted).run();
 }
 
-/** It counts for as long as its like lives, also where it can't be served. */
-export function noteLife(db: Db, order: Order, lifeMs: number | undefined): void {
-  change(db, order, { lifeMs: lifeMs ?? null });
+/**
+ * It counts for as long as its like lives, also where it can't be served. One that begins later than now was issued while the clock
+ * was slow: it counts from an hour after it begins, by which Let's Encrypt dates back.
+ */
+export function noteLife(db: Db, order: Order, life: Life | undefined, input: { now: number }): void {
+  if (!life) return;
+  const { notBefore, notAfter } = life;
+  const isSlow = notBefore > input.now && notBefore < input.now + 2 * day;
+  change(db, order, { lifeMs: notAfter - notBefore, ...(isSlow ? { issuedAt: notBefore + hour } : {}) });
 }
 
 /** The authority has ended the order without one after all. */

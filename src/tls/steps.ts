@@ -230,7 +230,7 @@ export function createSteps(input: {
     if (view.certificate === undefined) return pollLater(order, view.retryAfter);
     noteIssued(db, order, { now: clock.now() });
     const pem = await authority.download(view);
-    noteLife(db, order, lifeOf(pem));
+    noteLife(db, order, lifeOf(pem), { now: clock.now() });
     const privateKey = keyOf(order, keys);
     const { directory, name } = order;
     const now = clock.now();

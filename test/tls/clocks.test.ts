@@ -151,3 +151,32 @@ test("a certificate that is revoked on its second day is replaced soon also when
   await live(14 * hour, 10 * minute);
   assert.equal(opened().length, 2, "replaced within 14 hours");
 });
+
+test("a certificate that came while the clock was a day slow counts for the week also when the clock is a day ahead", async () => {
+  const { world, live, now, setClock, orderMore, asked } = makeWorld();
+  world.aheadMs = -day;
+  await live(minute, 10_000);
+  await live(5 * day);
+  setClock(now() + 2 * day);
+  world.aheadMs = day;
+  await orderMore(3);
+  // The authority wants each replaced at once.
+  world.window = { start: now() - 3 * day, end: now() - 2 * day };
+  await live(day + 20 * hour, 10 * minute);
+  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  assert.equal(made, 5, `${made} certificates of one name in less than seven days`);
+});
+
+test("what a domain got while the clock was a day slow counts for the week also when the clock is a day ahead", async () => {
+  const { house, page, world, live, now, setClock, asked } = makeWorld();
+  const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
+  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  world.aheadMs = -day;
+  await live(30 * minute, minute);
+  await live(6 * day, 3 * hour);
+  setClock(now() + 2 * day);
+  world.aheadMs = day;
+  await live(20 * hour, 20 * minute);
+  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  assert.equal(made, 40, `${made} certificates of one registered domain in less than seven days`);
+});

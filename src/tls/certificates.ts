@@ -12,7 +12,7 @@ import { UserError } from "../errors.ts";
 import { wildcardOver } from "../host-names.ts";
 import { newId } from "../ids.ts";
 import { acmeOrders, certificates, hosts } from "../schema.ts";
-import { nameOf } from "./chains.ts";
+import { lifeOf, nameOf } from "./chains.ts";
 import { latestRenewal } from "./renewal.ts";
 
 export type Certificate = Omit<typeof certificates.$inferSelect, "privateKey" | "chain"> & {
@@ -63,8 +63,7 @@ export function insertCertificate(
     privateKey: seal(input.keys, { column, row: id }, input.privateKey),
     names: input.names,
     issuer: nameOf(own.issuer),
-    notBefore: own.validFromDate.getTime(),
-    notAfter: own.validToDate.getTime(),
+    ...lifeOf(own),
     createdAt: input.now,
     ...input.issued,
   };

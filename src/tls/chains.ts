@@ -27,6 +27,10 @@ export function namesOf(certificate: X509Certificate): string[] {
   return names.map(([, name]) => (name as string).toLowerCase());
 }
 
+export function lifeOf(certificate: X509Certificate): { notBefore: number; notAfter: number } {
+  return { notBefore: certificate.validFromDate.getTime(), notAfter: certificate.validToDate.getTime() };
+}
+
 /** An issuer as people know it: its CN, else its O, else all of it. */
 export function nameOf(distinguished: string): string {
   const part = (label: string) => new RegExp(`^${label}=(.+)$`, "m").exec(distinguished)?.[1];

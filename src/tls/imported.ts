@@ -16,7 +16,7 @@ import {
   openCertificate,
   removeCertificate,
 } from "./certificates.ts";
-import { isIssuedBy, nameOf, namesOf, splitChain, whyRefused } from "./chains.ts";
+import { isIssuedBy, lifeOf, nameOf, namesOf, splitChain, whyRefused } from "./chains.ts";
 
 /** @throws UserError with the field `chain`, `key` or `authority` that is to be mended */
 export function importCertificate(
@@ -160,7 +160,7 @@ function publicRoots(): X509Certificate[] {
 
 function refuseOutOfDate(certificate: X509Certificate, now: number): void {
   const name = namesOf(certificate)[0] ?? nameOf(certificate.subject);
-  const [from, to] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
+  const { notBefore: from, notAfter: to } = lifeOf(certificate);
   const on = (at: number) => new Date(at).toISOString().slice(0, 16).replace("T", " ");
   if (now >= to)
     throw new UserError(

@@ -9,7 +9,7 @@ import type { Keys } from "../crypto/keyring.ts";
 import type { Db, Tx } from "../db.ts";
 import { certificates } from "../schema.ts";
 import { insertCertificate } from "./certificates.ts";
-import { isIssuedBy, namesOf, splitChain, whyRefused } from "./chains.ts";
+import { isIssuedBy, lifeOf, namesOf, splitChain, whyRefused } from "./chains.ts";
 import { askAgainAfter, isMeant, type Life, renewalTime, type Window } from "./renewal.ts";
 
 export type Issued = { chain: X509Certificate[]; name: string; renewalId: string | undefined };
@@ -37,7 +37,7 @@ export async function readIssued(input: {
     const issuer = chain[index + 1];
     if (issuer && !isIssuedBy(certificate, issuer)) throw new Error("Its chain is broken.");
   }
-  const [from, to] = [own.validFromDate.getTime(), own.validToDate.getTime()];
+  const { notBefore: from, notAfter: to } = lifeOf(own);
   if (now >= to) throw new Error(`It expired on ${new Date(to).toISOString()}.`);
   if (now < from - clockSlackMs) throw new Error(`It is valid only from ${new Date(from).toISOString()} on.`);
   const refused = whyRefused(chain, input.privateKey);
@@ -48,10 +48,9 @@ export async function readIssued(input: {
 }
 
 /** Also of one that isn't taken; undefined where there is none. */
-export function lifeOf(pem: string): Life | undefined {
+export function lifeIn(pem: string): Life | undefined {
   try {
-    const own = new X509Certificate(splitChain(pem)[0] ?? "");
-    return { notBefore: own.validFromDate.getTime(), notAfter: own.validToDate.getTime() };
+    return lifeOf(new X509Certificate(splitChain(pem)[0] ?? ""));
   } catch {
     return undefined;
   }
@@ -61,8 +60,7 @@ export function keepIssued(
   tx: Db | Tx,
   input: Issued & { privateKey: string; directory: string; keys: Keys; now: number; chance: number },
 ): string {
-  const own = input.chain[0] as X509Certificate;
-  const life = { notBefore: own.validFromDate.getTime(), notAfter: own.validToDate.getTime() };
+  const life = lifeOf(input.chain[0] as X509Certificate);
   return insertCertificate(tx, {
     path: input.chain,
     names: [input.name],

@@ -40,7 +40,7 @@ export function mayAskAt(
   const free = [
     ...mine.map((order) => believable(order.leaveUntil ?? 0, now, longestPauseMs)),
     mayOpenAt(db, { directory, now, limit: mayWait(mine, input) ? limits.ordersAgain : limits.orders }),
-    fullUntil(ends(failed), limits.failures, now),
+    fullUntil(failed.map(endOf), limits.failures, now),
     mayIssueAt(mine, input),
   ];
   // An order that says what it replaces doesn't count against the domain.
@@ -90,9 +90,9 @@ function issuedUntil(issued: Counted[], limit: Limit, now: number): number {
   const { most } = limit;
   const lives = issued.length < most ? [] : issued.flatMap(({ lifeMs }) => (lifeMs && lifeMs > 0 ? lifeMs : []));
   const shortestMs = Math.min(...lives);
-  if (shortestMs < 6 * day) return fullUntil(ends(issued), { most, inMs: shortestMs / 2, aheadMs: 0 }, now);
+  if (shortestMs < 6 * day) return fullUntil(issued.map(endOf), { most, inMs: shortestMs / 2, aheadMs: 0 }, now);
   // What came by a clock that was slow stands with the authority's time (orders.ts, noteLife).
-  const times = ends(issued).map((at, index) => Math.max(at, issued[index]?.issuedAt ?? at));
+  const times = issued.map((order) => Math.max(endOf(order), order.issuedAt ?? 0));
   return fullUntil(times, limit, now);
 }
 
@@ -129,8 +129,8 @@ function countsForDomain(input: { name: string; directory: string; now: number }
   );
 }
 
-function ends(orders: Counted[]): number[] {
-  return orders.map((order) => order.endedAt ?? order.issuedAt ?? order.openedAt ?? order.createdAt);
+function endOf(order: Counted): number {
+  return order.endedAt ?? order.issuedAt ?? order.openedAt ?? order.createdAt;
 }
 
 /** aheadMs: what lies further off than that isn't counted. A clock may have been a day ahead; or it is slow now, so that it must count. */

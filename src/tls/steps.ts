@@ -24,7 +24,7 @@ import { chooserOf } from "./certificates.ts";
 import type { Challenges } from "./challenges.ts";
 import type { DnsRecords } from "./dns-records.ts";
 import { isOvertaken } from "./due.ts";
-import { keepIssued, lifeOf, readIssued } from "./issued.ts";
+import { keepIssued, lifeIn, readIssued } from "./issued.ts";
 import { mayAskAt } from "./limits.ts";
 import {
   askAnew,
@@ -230,10 +230,10 @@ export function createSteps(input: {
     if (view.certificate === undefined) return pollLater(order, view.retryAfter);
     noteIssued(db, order, { now: clock.now() });
     const pem = await authority.download(view);
-    noteLife(db, order, lifeOf(pem), { now: clock.now() });
+    const now = clock.now();
+    noteLife(db, order, lifeIn(pem), { now });
     const privateKey = keyOf(order, keys);
     const { directory, name } = order;
-    const now = clock.now();
     const issued = await readIssued({ pem, privateKey, name, now }).catch((error: Error) => {
       throw new AuthorityProblem({ type: "badCertificate", detail: error.message }, 0);
     });

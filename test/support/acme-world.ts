@@ -164,6 +164,14 @@ export function makeWorld(wanted: Partial<Wishes> = {}) {
     setClock: (to: number) => {
       now = to;
     },
+    /** More hosts of the page, of one domain unless they are named otherwise. @returns their names */
+    addHosts: (count: number, nameOf = (index: number) => `status${index}.example.com`) => {
+      const names = Array.from({ length: count }, (_, index) => nameOf(index));
+      for (const name of names) addHost(house.db, { pageId: page.id, host: name, now, by });
+      return names;
+    },
+    /** How often the authorities were asked for it. */
+    howOften: (deed: Deed) => asked.filter((known) => known.deed === deed).length,
     opened: (name = host) => asked.filter((known) => known.deed === "openOrder" && known.name === name),
     live,
     /** A person asks for another certificate, once a minute. */

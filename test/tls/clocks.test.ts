@@ -153,7 +153,7 @@ test("a certificate that is revoked on its second day is replaced soon also when
 });
 
 test("a certificate that came while the clock was a day slow counts for the week also when the clock is a day ahead", async () => {
-  const { world, live, now, setClock, orderMore, asked } = makeWorld();
+  const { world, live, now, setClock, orderMore, howOften } = makeWorld();
   world.aheadMs = -day;
   await live(minute, 10_000);
   await live(5 * day);
@@ -163,29 +163,28 @@ test("a certificate that came while the clock was a day slow counts for the week
   // The authority wants each replaced at once.
   world.window = { start: now() - 3 * day, end: now() - 2 * day };
   await live(day + 23 * hour + 20 * minute, 10 * minute); // Until half an hour before the week is over.
-  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  const made = howOften("finalize");
   assert.equal(made, 5, `${made} certificates of one name in less than seven days`);
 });
 
 test("what a domain got while the clock was a day slow counts for the week also when the clock is a day ahead", async () => {
-  const { house, page, world, live, now, setClock, asked } = makeWorld();
-  const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const { world, live, now, setClock, addHosts, howOften } = makeWorld();
+  addHosts(59);
   world.aheadMs = -day;
   await live(30 * minute, minute);
   await live(6 * day, 3 * hour);
   setClock(now() + 2 * day);
   world.aheadMs = day;
   await live(20 * hour, 20 * minute);
-  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  const made = howOften("finalize");
   assert.equal(made, 40, `${made} certificates of one registered domain in less than seven days`);
 });
 
 test("of certificates that live a day a person gets no more than four in half of one, also while the clock is a day slow", async () => {
-  const { world, live, orderMore, asked } = makeWorld();
+  const { world, live, orderMore, howOften } = makeWorld();
   world.lifeMs = day;
   world.aheadMs = -day;
   await live(minute, 10_000);
   await orderMore(8);
-  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 4);
+  assert.equal(howOften("finalize"), 4);
 });

@@ -10,10 +10,10 @@ import { always, by, day, host, hour, makeWorld, minute, one, problem, two } fro
 
 for (const type of ["serverInternal", "rateLimited"]) {
   test(`an order that the authority has ended for ${type} isn't asked about again, and a new one begins soon`, async () => {
-    const { world, live, opened, served, asked } = makeWorld();
+    const { world, live, opened, served, howOften } = makeWorld();
     world.tells = (view) => ({ ...view, status: "invalid", error: { type, detail: "It went wrong." } });
     await live(minute, 10_000);
-    assert.equal(asked.filter(({ deed }) => deed === "viewOrder").length, 1);
+    assert.equal(howOften("viewOrder"), 1);
     world.tells = (view) => view;
     await live(10 * minute, minute);
     assert.equal(opened().length, 2);
@@ -65,7 +65,7 @@ test("an authority that takes no order of the account says so, and isn't said to
 });
 
 test("an account that was closed before its address was known is replaced", async () => {
-  const { world, live, served, asked } = makeWorld();
+  const { world, live, served, howOften } = makeWorld();
   let closed = "";
   world.refuse = ({ deed }, key) => {
     closed ||= key;
@@ -73,7 +73,7 @@ test("an account that was closed before its address was known is replaced", asyn
   };
   await live(hour, minute);
   assert.ok(served());
-  assert.equal(asked.filter(({ deed }) => deed === "register").length, 2);
+  assert.equal(howOften("register"), 2);
 });
 
 test("two who want an account at the same moment get the same one", async () => {
@@ -260,20 +260,20 @@ for (const [words, isLost] of [
   });
 
 test("a certificate counts also when nobody heard that it was asked for, and it can't be served", async () => {
-  const { world, live, asked } = makeWorld();
+  const { world, live, howOften } = makeWorld();
   world.refuse = always("finalize", () => new AuthorityUnreachable("It hung up."));
   world.hands = () => "nonsense";
   await live(6 * day, 5 * minute);
-  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 5);
+  assert.equal(howOften("finalize"), 5);
 });
 
 test("certificates that can't be served count against what a domain may have", async () => {
-  const { house, page, world, live, asked, now } = makeWorld();
+  const { house, page, world, live, now, howOften } = makeWorld();
   for (let index = 1; index < 60; index++)
     addHost(house.db, { pageId: page.id, host: `status${index}.example.com`, now: now(), by });
   world.hands = () => "nonsense";
   await live(3 * hour, 5 * minute);
-  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  const made = howOften("finalize");
   assert.ok(made >= 40 && made < 50, `${made} of one domain`);
 });
 
@@ -353,7 +353,7 @@ test("of an order that is forgotten once it was asked for its certificate it is 
 });
 
 test("a finalize that fails in turns, each time refused in the end, counts as no certificate", async () => {
-  const { world, live, now, served, standing, asked } = makeWorld();
+  const { world, live, now, served, standing, howOften } = makeWorld();
   const until = now() + 12 * hour;
   const times = new Map<number, number>();
   let order = 0;
@@ -367,10 +367,7 @@ test("a finalize that fails in turns, each time refused in the end, counts as no
   };
   await live(2 * day, 5 * minute);
   const { words, nextAt } = await standing();
-  assert.ok(
-    served(),
-    `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${words} ${new Date(nextAt ?? 0).toISOString()}`,
-  );
+  assert.ok(served(), `${howOften("finalize")} finalized; ${words} ${new Date(nextAt ?? 0).toISOString()}`);
 });
 
 test("a certificate that a person brings while the authority is asked isn't replaced by what it hands out", async () => {
@@ -387,12 +384,12 @@ test("a certificate that a person brings while the authority is asked isn't repl
 });
 
 test("certificates of a day that can't be served, each of them, keep one that can from nobody for longer than a day", async () => {
-  const { world, live, now, served, asked } = makeWorld();
+  const { world, live, now, served, howOften } = makeWorld();
   world.lifeMs = day;
   let isBroken = true;
   world.hands = (pem) => (isBroken ? `${pem}${pem}` : pem);
   await live(6 * hour, 5 * minute);
-  assert.ok(asked.filter(({ deed }) => deed === "finalize").length >= 4);
+  assert.ok(howOften("finalize") >= 4);
   isBroken = false;
   await live(day, 10 * minute);
   assert.ok((served()?.notAfter ?? 0) > now());

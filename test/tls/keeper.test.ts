@@ -47,7 +47,7 @@ for (const [words, type, status] of [
   ["a certificate that was replaced before", "alreadyReplaced", 409],
 ] as const) {
   test(`an authority that won't replace ${words} is asked without naming it, and keeps its account`, async () => {
-    const { world, live, opened, asked } = makeWorld();
+    const { world, live, opened, howOften } = makeWorld();
     await live(day);
     world.refuse = ({ replaces }) => {
       if (replaces !== undefined) throw problem(type, status);
@@ -57,22 +57,22 @@ for (const [words, type, status] of [
       opened().map(({ replaces }) => replaces !== undefined),
       [false, true, false],
     );
-    assert.equal(asked.filter(({ deed }) => deed === "register").length, 1);
+    assert.equal(howOften("register"), 1);
   });
 }
 
 test("a contact address that the authority refuses keeps nobody from renewing, and is told again", async () => {
-  const { world, wishes, live, opened, asked } = makeWorld();
+  const { world, wishes, live, opened, howOften } = makeWorld();
   await live(day);
   wishes.contact = "o@typo.invalid";
   world.refuse = always("changeContact", () => problem("invalidContact", 400));
   await live(40 * day);
   assert.equal(opened().length, 2);
-  assert.ok(asked.filter(({ deed }) => deed === "changeContact").length >= 2);
+  assert.ok(howOften("changeContact") >= 2);
 });
 
 test("a closed account is found out also when its address was changed at the same time", async () => {
-  const { world, wishes, live, served, now, asked } = makeWorld();
+  const { world, wishes, live, served, now, howOften } = makeWorld();
   let closed = "";
   world.refuse = (_asked, key) => {
     closed = key;
@@ -84,19 +84,19 @@ test("a closed account is found out also when its address was changed at the sam
       throw problem("unauthorized", 403);
   };
   await live(40 * day);
-  assert.equal(asked.filter(({ deed }) => deed === "register").length, 2);
+  assert.equal(howOften("register"), 2);
   assert.ok((served()?.createdAt ?? 0) > now() - 30 * day);
 });
 
 test("an authority that refuses one name keeps the account that it still takes", async () => {
-  const { world, live, asked } = makeWorld();
+  const { world, live, howOften } = makeWorld();
   world.refuse = always("openOrder", () => problem("unauthorized", 403));
   await live(2 * day, 10 * minute);
-  assert.equal(asked.filter(({ deed }) => deed === "register").length, 1);
+  assert.equal(howOften("register"), 1);
 });
 
 test("the authority is asked for the window of what is served alone, and one that isn't chosen any more for nothing", async () => {
-  const { wishes, live, asked, house, now } = makeWorld();
+  const { wishes, live, asked, house, now, howOften } = makeWorld();
   // The first has been replaced, and would be valid for days.
   await live(33 * day);
   assert.deepEqual(
@@ -105,7 +105,7 @@ test("the authority is asked for the window of what is served alone, and one tha
   );
   asked.length = 0;
   await live(2 * day);
-  const windows = asked.filter(({ deed }) => deed === "renewalWindow").length;
+  const windows = howOften("renewalWindow");
   assert.ok(windows >= 4 && windows <= 10, `${windows} in two days`);
   wishes.authorities = [two];
   wishes.contact = "secret@example.com";

@@ -20,10 +20,9 @@ import {
 } from "../support/acme-world.ts";
 
 test("of three hundred hosts that come at once, 270 are ordered in three hours, and the others after them", async () => {
-  const { house, page, live, asked, now } = makeWorld();
-  const names = Array.from({ length: 300 }, (_, index) => `status.customer-${index}.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
-  const ordered = () => asked.filter(({ deed }) => deed === "openOrder").length;
+  const { live, addHosts, howOften } = makeWorld();
+  addHosts(300, (index) => `status.customer-${index}.com`);
+  const ordered = () => howOften("openOrder");
   await live(3 * hour, 2 * minute);
   assert.equal(ordered(), 270);
   await live(hour, 2 * minute);
@@ -31,7 +30,7 @@ test("of three hundred hosts that come at once, 270 are ordered in three hours, 
 });
 
 test("an authority that forgets our account again and again gets no more than eight in three hours", async () => {
-  const { house, page, world, live, asked, served, now } = makeWorld();
+  const { house, page, world, live, served, now, howOften } = makeWorld();
   for (const name of ["one.example.net", "two.example.org"])
     addHost(house.db, { pageId: page.id, host: name, now: now(), by });
   let forgotten = 0;
@@ -40,7 +39,7 @@ test("an authority that forgets our account again and again gets no more than ei
     if (question.deed === "openOrder") forgotten += 1;
     forget(question);
   };
-  const registered = () => asked.filter(({ deed }) => deed === "register").length;
+  const registered = () => howOften("register");
   await live(3 * hour, minute);
   assert.ok(forgotten >= 12, `${forgotten} times`);
   assert.equal(registered(), 8);
@@ -61,7 +60,7 @@ for (const life of [24, 12, 48])
   });
 
 test("certificates that an authority issued and then forgot count, each of them", async () => {
-  const { world, live, asked } = makeWorld();
+  const { world, live, howOften } = makeWorld();
   let issued = false;
   world.refuse = ({ deed }) => {
     if (deed === "openOrder") issued = false;
@@ -69,14 +68,13 @@ test("certificates that an authority issued and then forgot count, each of them"
     if (deed === "viewOrder" && issued) throw problem("malformed", 404);
   };
   await live(6 * day, 10 * minute);
-  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  const made = howOften("finalize");
   assert.ok(made <= 5, `${made} certificates of one name in a week`);
 });
 
 test("the list says why a host has no certificate where a limit is kept", async () => {
-  const { house, page, live, keeper, now } = makeWorld();
-  const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const { house, live, keeper, now, addHosts } = makeWorld();
+  addHosts(59);
   house.certificates.beginServing();
   await live(3 * hour, minute);
   house.certificates.reload();
@@ -87,11 +85,10 @@ test("the list says why a host has no certificate where a limit is kept", async 
 });
 
 test("renewals count against nothing that a domain may have, so that fifty are renewed on one day", async () => {
-  const { house, page, world, live, asked, opened, now } = makeWorld();
-  const names = Array.from({ length: 49 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const { world, live, opened, now, addHosts, howOften } = makeWorld();
+  const names = addHosts(49);
   await live(9 * day, 2 * hour);
-  const ordered = () => asked.filter(({ deed }) => deed === "openOrder").length;
+  const ordered = () => howOften("openOrder");
   assert.equal(ordered(), 50, "ten of them waited for eight days");
   world.window = { start: now() - day, end: now() - hour };
   await live(12 * hour, 10 * minute);
@@ -100,21 +97,20 @@ test("renewals count against nothing that a domain may have, so that fifty are r
 });
 
 test("hosts of one domain whose orders are pending together get no more certificates than a domain may have in a week", async () => {
-  const { house, page, world, live, now, asked } = makeWorld();
-  const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const { world, live, now, addHosts, howOften } = makeWorld();
+  addHosts(59);
   // The authority takes a minute to look at the hosts.
   const until = now() + minute;
   world.challenge = "http-01";
   world.tells = (view) => (now() < until && view.status === "ready" ? { ...view, status: "pending" } : view);
   await live(minute, 1_000);
   await live(30 * minute, 10_000);
-  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  const made = howOften("finalize");
   assert.ok(made <= 50, `${made} certificates of one registered domain in half an hour`);
 });
 
 test("an authority that comes to an end with nothing for two days renews what lives six days once it does again", async () => {
-  const { world, live, now, served, standing, asked } = makeWorld();
+  const { world, live, now, served, standing, howOften } = makeWorld();
   world.lifeMs = 160 * hour;
   await live(hour, 10 * minute);
   const end = served()?.notAfter ?? 0;
@@ -127,7 +123,7 @@ test("an authority that comes to an end with nothing for two days renews what li
     const { words, nextAt } = await standing();
     assert.ok(
       (served()?.notAfter ?? 0) > now(),
-      `expired ${(now() - until) / hour} hours after it answers; ${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${words} ${new Date(nextAt ?? 0).toISOString()} now ${new Date(now()).toISOString()}`,
+      `expired ${(now() - until) / hour} hours after it answers; ${howOften("finalize")} finalized; ${words} ${new Date(nextAt ?? 0).toISOString()} now ${new Date(now()).toISOString()}`,
     );
   }
 });
@@ -166,10 +162,9 @@ for (const refuses of [false, true])
   });
 
 test("ninety hosts of one domain with six-day certificates get no more than 50 new ones in a week", async () => {
-  const { house, page, world, live, now, asked } = makeWorld();
+  const { world, live, asked, addHosts } = makeWorld();
   world.lifeMs = 160 * hour;
-  const names = Array.from({ length: 89 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  addHosts(89);
   await live(hour, minute);
   await live(158 * hour, 3 * hour);
   await live(8 * hour, 20 * minute);
@@ -178,10 +173,9 @@ test("ninety hosts of one domain with six-day certificates get no more than 50 n
 });
 
 test("of a thousand hosts that a limit holds, a pass looks at a few, each in its turn, and at new ones first", async (t) => {
-  const { house, page, live, keeper, asked, now, opened } = makeWorld();
-  const names = Array.from({ length: 999 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
-  const ordered = () => asked.filter(({ deed }) => deed === "openOrder").length;
+  const { house, page, live, keeper, now, opened, addHosts, howOften } = makeWorld();
+  addHosts(999);
+  const ordered = () => howOften("openOrder");
   const begun = now();
   await live(20 * minute, minute);
   assert.equal(ordered(), 40);
@@ -204,9 +198,8 @@ test("of a thousand hosts that a limit holds, a pass looks at a few, each in its
 });
 
 test("while two hundred hosts are listed, others are served", async () => {
-  const { house, page, keeper, now } = makeWorld();
-  const names = Array.from({ length: 200 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const { keeper, addHosts } = makeWorld();
+  const names = addHosts(200);
   let isListed = false;
   const listing = keeper.planFor(names).then((plans) => {
     isListed = true;
@@ -219,7 +212,7 @@ test("while two hundred hosts are listed, others are served", async () => {
 });
 
 test("a test that waits for a limit and a renewal that is due get no sixth certificate of a name together", async () => {
-  const { world, live, now, served, asked, orderMore, keeper } = makeWorld({ testDirectory: one.directory });
+  const { world, live, now, served, orderMore, keeper, howOften } = makeWorld({ testDirectory: one.directory });
   world.lifeMs = 160 * hour;
   await live(minute, 10_000);
   await orderMore(3);
@@ -233,12 +226,14 @@ test("a test that waits for a limit and a renewal that is due get no sixth certi
     return view.status === "ready" && !isLooked ? { ...view, status: "pending" } : view;
   };
   await live((served()?.notAfter ?? 0) - now(), 10 * minute);
-  const made = asked.filter(({ deed }) => deed === "finalize").length;
+  const made = howOften("finalize");
   assert.ok(made <= 5, `${made} certificates of one name in less than seven days`);
 });
 
 test("a test takes no certificate that is kept for renewal", async () => {
-  const { world, live, now, served, asked, orderMore, keeper, standing } = makeWorld({ testDirectory: one.directory });
+  const { world, live, now, served, orderMore, keeper, standing, howOften } = makeWorld({
+    testDirectory: one.directory,
+  });
   world.lifeMs = 160 * hour;
   await live(minute, 10_000);
   await orderMore(3);
@@ -256,7 +251,7 @@ test("a test takes no certificate that is kept for renewal", async () => {
   const { words, nextAt } = await standing();
   assert.ok(
     (served()?.notAfter ?? 0) > now(),
-    `expired; ${asked.filter(({ deed }) => deed === "finalize").length} had; now ${iso(now())}, next at ${iso(nextAt)}: ${words}`,
+    `expired; ${howOften("finalize")} had; now ${iso(now())}, next at ${iso(nextAt)}: ${words}`,
   );
 });
 
@@ -280,7 +275,7 @@ for (const [what, more, most, wait] of [
   ["certificates of one domain", "domain", 50, 6 * day + 5 * hour],
 ] as const)
   test(`no more ${what} come in a week than the authority gives, when the clock was a day slow at first`, async () => {
-    const { house, page, live, now, setClock, asked, orderMore } = makeWorld();
+    const { house, page, live, now, setClock, orderMore, howOften } = makeWorld();
     if (more === "domain")
       for (let index = 0; index < 89; index++)
         addHost(house.db, { pageId: page.id, host: `status${index}.example.com`, now: now(), by });
@@ -289,7 +284,7 @@ for (const [what, more, most, wait] of [
     setClock(now() + day); // The time is had now.
     await live(wait, hour);
     if (more === "name") await orderMore(4);
-    const made = asked.filter(({ deed }) => deed === "finalize").length;
+    const made = howOften("finalize");
     assert.ok(made <= most, `${made} within ${(wait / day).toFixed(1)} days`);
   });
 
@@ -341,11 +336,10 @@ for (const wait of [0, 9])
   test(`sixty orders of one domain that were begun ${wait} days before they can be asked for get no more certificates than a domain may have in a week`, async () => {
     let addresses: string[] = [];
     const lookup = { addresses: async () => addresses, allowedIssuers: async () => undefined };
-    const { house, page, world, live, now, setClock, asked, keeper, begin } = makeWorld({ lookup });
-    const names = Array.from({ length: 59 }, (_, index) => `status${index}.example.com`);
-    for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+    const { world, live, now, setClock, keeper, begin, addHosts, howOften } = makeWorld({ lookup });
+    addHosts(59);
     await live(10 * minute, 10_000);
-    assert.equal(asked.filter(({ deed }) => deed === "openOrder").length, 0);
+    assert.equal(howOften("openOrder"), 0);
     // The server stands still; when it runs again, the records are in the DNS.
     await keeper.stop();
     setClock(now() + wait * day + hour);
@@ -364,6 +358,6 @@ for (const wait of [0, 9])
       await next.idle();
       next.scanSoon();
     }
-    const made = asked.filter(({ deed }) => deed === "finalize").length;
+    const made = howOften("finalize");
     assert.ok(made <= 50, `${made} certificates of one registered domain in ten minutes`);
   });

@@ -32,11 +32,10 @@ test("a new host of a domain whose certificates live a day gets one", async () =
 });
 
 test("renewals that count against no domain stay with the first authority", async () => {
-  const { house, page, world, live, now, asked } = makeWorld({ authorities: [one, two] });
+  const { house, world, live, now, asked, addHosts } = makeWorld({ authorities: [one, two] });
   world.lifeMs = 160 * hour;
   // As many as a domain is given in a week.
-  const names = [host, ...Array.from({ length: 39 }, (_, index) => `status${index}.example.com`)];
-  for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const names = [host, ...addHosts(39)];
   world.refuse = always("openOrder", () => problem("rejectedIdentifier", 400), two.directory);
   await live(2 * hour, 10 * minute);
   await live(162 * hour);
@@ -49,10 +48,9 @@ test("renewals that count against no domain stay with the first authority", asyn
 });
 
 test("an order whose replaced certificate is refused, and which a limit holds, gives way to the other authority", async () => {
-  const { house, page, world, live, now } = makeWorld({ authorities: [one, two] });
+  const { house, world, live, now, addHosts } = makeWorld({ authorities: [one, two] });
   world.lifeMs = 160 * hour;
-  const names = [host, ...Array.from({ length: 24 }, (_, index) => `status${index}.example.com`)];
-  for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const names = [host, ...addHosts(24)];
   world.refuse = ({ deed, directory, replaces }) => {
     if (deed === "openOrder" && directory === one.directory && replaces) throw problem("alreadyReplaced", 409);
   };
@@ -63,7 +61,7 @@ test("an order whose replaced certificate is refused, and which a limit holds, g
 });
 
 test("an order that became ready late is gone through with", async () => {
-  const { world, live, now, setClock, asked, orders } = makeWorld({ authorities: [one, two] });
+  const { world, live, now, setClock, orders, howOften } = makeWorld({ authorities: [one, two] });
   world.tells = (view) => ({ ...view, status: view.status === "ready" ? "pending" : view.status });
   await live(10_000, 5_000);
   setClock(now() + 2 * hour); // The machine slept.
@@ -73,7 +71,7 @@ test("an order that became ready late is gone through with", async () => {
     orders().map(({ state, problem, directory }) => [state, problem, directory]),
     [["done", null, one.directory]],
   );
-  assert.equal(asked.filter(({ deed }) => deed === "finalize").length, 1);
+  assert.equal(howOften("finalize"), 1);
 });
 
 for (const [title, wanted, refused] of [
@@ -81,7 +79,7 @@ for (const [title, wanted, refused] of [
   ["two authorities of which one refuses", { authorities: [one, two] }, true],
 ] as const)
   test(`an authority that takes ten hours once gives a certificate then: ${title}`, async () => {
-    const { world, live, bring, now, served, asked, standing } = makeWorld({
+    const { world, live, bring, now, served, standing, howOften } = makeWorld({
       ...wanted,
       ...(refused ? { authorities: [one, two] } : {}),
     } as never);
@@ -93,7 +91,7 @@ for (const [title, wanted, refused] of [
     await live(2 * day, 5 * minute);
     assert.ok(
       (served()?.notAfter ?? 0) > now(),
-      `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
+      `${howOften("finalize")} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
     );
   });
 
@@ -135,10 +133,9 @@ test("after the clock was set back, an authority that keeps an order is still le
 });
 
 test("of fifty hosts whose certificates live a day the last ten come after a day, as the docs say", async () => {
-  const { house, page, world, live, now } = makeWorld();
+  const { house, world, live, now, addHosts } = makeWorld();
   world.lifeMs = day;
-  const names = [host, ...Array.from({ length: 49 }, (_, index) => `status${index}.example.com`)];
-  for (const name of names.slice(1)) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  const names = [host, ...addHosts(49)];
   await live(2 * day, 10 * minute);
   const choose = chooserOf(listCertificates(house.db));
   assert.equal(names.filter((name) => !choose(name, now())).length, 0);
@@ -168,7 +165,7 @@ test("of every name and purpose the last order that was looked at is kept, and n
 });
 
 test("a finalize that fails, after which the order is ready still, counts as no certificate", async () => {
-  const { world, live, now, served, asked, standing } = makeWorld({ authorities: [one, two] });
+  const { world, live, now, served, standing, howOften } = makeWorld({ authorities: [one, two] });
   const until = now() + 12 * hour;
   world.tells = (view) =>
     view.status === "valid" && now() < until ? { ...view, status: "ready", certificate: undefined } : view;
@@ -179,7 +176,7 @@ test("a finalize that fails, after which the order is ready still, counts as no 
   await live(2 * day, 5 * minute);
   assert.ok(
     served(),
-    `${asked.filter(({ deed }) => deed === "finalize").length} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
+    `${howOften("finalize")} finalized; ${JSON.stringify(await standing())} ${new Date((await standing()).nextAt ?? 0).toISOString()}`,
   );
 });
 
@@ -195,7 +192,7 @@ test("an order that stays ready, whatever it is asked for, counts as no certific
 });
 
 test("an order that becomes pending again after a long sleep isn't taken down right after the authority was told to look", async () => {
-  const { world, live, now, setClock, keeper, asked, orders } = makeWorld({ authorities: [one, two] });
+  const { world, live, now, setClock, keeper, orders, howOften } = makeWorld({ authorities: [one, two] });
   world.challenge = "http-01";
   world.refuse = always("accept", () => new AuthorityUnreachable("The line is cut."));
   await live(2_000, 1_000);
@@ -204,7 +201,7 @@ test("an order that becomes pending again after a long sleep isn't taken down ri
   world.refuse = () => undefined;
   keeper.wake();
   await keeper.idle();
-  const told = asked.filter(({ deed }) => deed === "accept").length;
+  const told = howOften("accept");
   // The first time it wasn't heard.
   assert.ok(
     told === 1 || keeper.challenges.answerFor("token of order 0"),
@@ -215,13 +212,12 @@ test("an order that becomes pending again after a long sleep isn't taken down ri
 test("an order that waited for the DNS while the limit of its authority was reached gives way to the other", async () => {
   const addresses = async (name: string) => (name === host && !isKnown ? [] : ["192.0.2.1"]);
   let isKnown = false;
-  const { house, page, live, now, served, standing, asked } = makeWorld({
+  const { live, now, served, standing, asked, addHosts } = makeWorld({
     authorities: [one, two],
     lookup: { addresses, allowedIssuers: async () => undefined },
   });
   await live(minute, 10_000);
-  const names = Array.from({ length: 45 }, (_, index) => `status${index}.example.com`);
-  for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+  addHosts(45);
   await live(hour, minute);
   assert.ok(asked.some(({ deed, directory }) => deed === "openOrder" && directory === two.directory));
   isKnown = true;
@@ -291,10 +287,9 @@ for (const ahead of [0, 20])
 
 for (const others of [38, 39])
   test(`an order that an authority never looks at is given up after 20 hours, with ${others} others of its domain issued`, async () => {
-    const { house, page, world, live, now, served, orders, standing } = makeWorld();
+    const { house, world, live, now, served, orders, standing, addHosts } = makeWorld();
     world.challenge = "http-01";
-    const names = Array.from({ length: others }, (_, index) => `status${index}.example.com`);
-    for (const name of names) addHost(house.db, { pageId: page.id, host: name, now: now(), by });
+    const names = addHosts(others);
     // It lost what it was told of the first order of this host; another would do.
     let lost: string | undefined;
     world.refuse = ({ deed, name }) => {
